@@ -1,0 +1,3 @@
+//! The loop: owns all state, runs the phases, knows the modes.
+
+pub mod world;

@@ -1,0 +1,212 @@
+//! What the loop shows to the outside, and what the outside may tell the loop.
+
+use crate::model::action::QueueItem;
+use crate::model::finding::Finding;
+use crate::model::journal::Entry;
+use crate::model::mode::{Mode, PhaseName};
+use crate::model::object::{ObjectRef, PodKey};
+use crate::model::plan::{ActionId, Right};
+use crate::model::snapshot::Snapshot;
+use crate::model::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How the console is connected.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Link {
+    /// Not tried yet, or under way.
+    Connecting {
+        /// Kubeconfig context.
+        context: Arc<str>,
+    },
+    /// A client exists; how fresh the data is, the snapshot tells.
+    Connected,
+    /// No client could be made: place and remedy.
+    Broken {
+        /// What to show.
+        why: Arc<str>,
+        /// When it is tried again; `None`: only by hand.
+        retry: Option<Timestamp>,
+    },
+}
+
+/// Why automation stands still, if it does.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Brakes {
+    /// Auto is paused by hand or since start.
+    pub paused: bool,
+    /// The kill switch is on, and which one.
+    pub killed: Option<Arc<str>>,
+    /// Automation stands back by itself: the reason.
+    pub held: Option<Arc<str>>,
+    /// No write may happen at all (`--read-only`, or the journal is held by another kansole).
+    pub read_only: Option<Arc<str>>,
+}
+
+/// What one phase of the last round produced, for step mode.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhaseProduct {
+    /// Which phase.
+    pub phase: PhaseName,
+    /// When it ran.
+    pub at: Timestamp,
+    /// How long it took, milliseconds.
+    pub took_ms: f64,
+    /// What it produced, one line each.
+    pub lines: Vec<String>,
+}
+
+/// Step mode: what ran, and what is next.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StepView {
+    /// Phase that runs on the next step.
+    pub next: PhaseName,
+    /// Products of the present round, oldest first.
+    pub products: Vec<PhaseProduct>,
+    /// Rounds finished.
+    pub round: u64,
+}
+
+/// A message for the operator; kept in a history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// When.
+    pub at: Timestamp,
+    /// How serious.
+    pub level: Level,
+    /// One line.
+    pub text: Arc<str>,
+}
+
+/// How serious a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Level {
+    Info,
+    Warning,
+    Error,
+}
+
+/// Everything the loop knows, immutable; a new one is published whenever something changed.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Grows by one with every publication.
+    pub seq: u64,
+    /// When it was published.
+    pub at: Timestamp,
+    /// Connection.
+    pub link: Link,
+    /// What is.
+    pub snapshot: Arc<Snapshot>,
+    /// What it means, worst first.
+    pub findings: Arc<[Arc<Finding>]>,
+    /// Queue, oldest first: pending, in flight, and the last that ended.
+    pub queue: Arc<[Arc<QueueItem>]>,
+    /// Why findings have no proposal, by finding id.
+    pub unplanned: Arc<BTreeMap<Arc<str>, Arc<str>>>,
+    /// Mode.
+    pub mode: Mode,
+    /// What holds automation back.
+    pub brakes: Brakes,
+    /// Step mode.
+    pub step: StepView,
+    /// Last entries of the journal, newest first.
+    pub journal: Arc<[Arc<Entry>]>,
+    /// What the user may do, as the server answered; a right that is not here was not asked yet.
+    pub rights: Arc<BTreeMap<Right, bool>>,
+    /// Messages, newest first.
+    pub messages: Arc<[Message]>,
+    /// Contexts of the kubeconfig.
+    pub contexts: Arc<[Arc<str>]>,
+    /// When the loop last finished a round.
+    pub last_round: Option<Timestamp>,
+}
+
+impl World {
+    /// Proposals that wait for a decision.
+    pub fn pending(&self) -> usize {
+        self.queue.iter().filter(|i| i.pending()).count()
+    }
+
+    /// An item of the queue by id.
+    pub fn item(&self, id: &str) -> Option<&Arc<QueueItem>> {
+        self.queue.iter().find(|i| &*i.proposal.id == id)
+    }
+}
+
+/// What the outside may tell the loop. Every command is journalled with its actor.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Approve the plan with this hash, as it was shown.
+    Approve {
+        /// Which.
+        id: ActionId,
+        /// Hash that was on the screen.
+        hash: String,
+    },
+    /// Say no.
+    Reject {
+        /// Which.
+        id: ActionId,
+        /// Why; may be empty from the console, never from auto.
+        reason: String,
+    },
+    /// Undo an action that was applied.
+    Revert {
+        /// Which.
+        id: ActionId,
+    },
+    /// Change the mode. Auto starts paused.
+    SetMode {
+        /// To what.
+        mode: Mode,
+    },
+    /// Pause or resume auto.
+    Pause {
+        /// On or off.
+        on: bool,
+    },
+    /// Pull or release the kill switch of this console.
+    Kill {
+        /// On or off.
+        on: bool,
+    },
+    /// Run the next phase (step mode).
+    Step,
+    /// Run a round now.
+    Refresh,
+    /// Connect to another context of the kubeconfig.
+    SwitchContext {
+        /// Which.
+        context: String,
+    },
+    /// Limit what is watched to these namespaces; empty: the whole cluster.
+    SetNamespaces {
+        /// Which.
+        namespaces: Vec<String>,
+    },
+    /// Stop: finish what must be finished, write the end of the session.
+    Shutdown,
+}
+
+/// Why a command was not done, or what was done.
+pub type CommandResult = Result<String, String>;
+
+/// Something to read in full: fetched only when opened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Detail {
+    /// An object as YAML, secrets masked, managedFields left out.
+    Yaml(ObjectRef),
+    /// Last lines of a container's log, and what follows.
+    Logs {
+        /// Pod.
+        pod: PodKey,
+        /// Container; `None` for the first.
+        container: Option<Arc<str>>,
+        /// The instance before the last restart.
+        previous: bool,
+        /// Lines from the end.
+        tail: u32,
+    },
+}

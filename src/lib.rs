@@ -1,0 +1,13 @@
+//! kansole: a terminal control console for Kubernetes that sees, explains, proposes, acts and verifies.
+//!
+//! The rooms are the phases of the autonomic control loop; see docs/architecture.md.
+
+pub mod analyze;
+pub mod autopilot;
+pub mod config;
+pub mod console;
+pub mod execute;
+pub mod knowledge;
+pub mod model;
+pub mod monitor;
+pub mod plan;

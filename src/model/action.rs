@@ -1,0 +1,222 @@
+//! An action's life: from proposal to outcome, and every reason why it may not go on.
+
+use super::plan::{ActionId, Proposal};
+use super::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Why something may not be done, with what would make it possible.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The guardrail by its row in the threat model: `g01`…`g23`.
+    pub gate: String,
+    /// What stopped it, with the number.
+    pub why: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Refusal {
+    /// A refusal from its parts.
+    pub fn new(gate: &str, why: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { gate: gate.to_owned(), why: why.into(), remedy: remedy.into() }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}): {}", self.why, self.gate, self.remedy)
+    }
+}
+
+/// What came of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The trigger is gone and nothing got worse.
+    Effective,
+    /// Nothing got worse, but the trigger is still there.
+    Neutral,
+    /// Something got worse.
+    Harmful,
+    /// It cannot be told: data is missing, or somebody else changed the object.
+    Unknown,
+}
+
+impl Verdict {
+    /// As shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Effective => "effective",
+            Self::Neutral => "neutral",
+            Self::Harmful => "harmful",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Where an action is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum ActionState {
+    /// In the queue.
+    Proposed,
+    /// Approved, waiting for the guard and its turn.
+    Approved { by: String, at: Timestamp },
+    /// The server is asked what would happen.
+    DryRun,
+    /// Step `step` (from 0) is being written.
+    Applying { step: usize },
+    /// Written; settling until `settle`, then observed until `until`.
+    Verifying { since: Timestamp, settle: Timestamp, until: Timestamp },
+    /// Being undone.
+    Reverting { why: String },
+    /// Finished, with its verdict.
+    Done { verdict: Verdict, why: String },
+    /// Undone.
+    Reverted { verdict: Option<Verdict>, why: String },
+    /// A person said no.
+    Rejected { by: String, reason: String },
+    /// Not approved in time.
+    Expired,
+    /// The trigger went away or a newer proposal took its place.
+    Superseded { why: String },
+    /// Approved, but a gate or the server refused before anything was written.
+    Refused { reasons: Vec<Refusal> },
+    /// A write failed; what was written before is undone or told.
+    Failed { why: String },
+    /// kansole stops here and a person must look.
+    HandedOver { why: String },
+}
+
+impl ActionState {
+    /// One word for tables and filters.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Approved { .. } => "approved",
+            Self::DryRun => "dry-run",
+            Self::Applying { .. } => "applying",
+            Self::Verifying { .. } => "verifying",
+            Self::Reverting { .. } => "reverting",
+            Self::Done { verdict, .. } => verdict.as_str(),
+            Self::Reverted { .. } => "reverted",
+            Self::Rejected { .. } => "rejected",
+            Self::Expired => "expired",
+            Self::Superseded { .. } => "superseded",
+            Self::Refused { .. } => "refused",
+            Self::Failed { .. } => "failed",
+            Self::HandedOver { .. } => "handed over",
+        }
+    }
+
+    /// Between approval and outcome.
+    pub fn in_flight(&self) -> bool {
+        matches!(
+            self,
+            Self::Approved { .. }
+                | Self::DryRun
+                | Self::Applying { .. }
+                | Self::Verifying { .. }
+                | Self::Reverting { .. }
+        )
+    }
+
+    /// Nothing more will happen by itself.
+    pub fn ended(&self) -> bool {
+        !self.in_flight() && !matches!(self, Self::Proposed)
+    }
+}
+
+/// What the server says a plan would change: the dry-run, step by step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// Per step: unified diff of the live object against the server's dry-run result, as YAML lines
+    /// (`+`, `-`, ` ` in the first column), without managedFields and status.
+    pub diffs: Vec<String>,
+    /// Warning headers of the server.
+    pub warnings: Vec<String>,
+    /// Set if the server refused the dry-run, and so would refuse the write.
+    pub refused: Option<String>,
+}
+
+/// Health of the target at one moment, as verification compares it. `None` where it could not be read.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Health {
+    pub at: Option<Timestamp>,
+    pub desired: Option<u32>,
+    pub available: Option<u32>,
+    pub restarts: Option<u32>,
+    pub oom_kills: Option<u32>,
+    pub error_rate: Option<f64>,
+    pub p99_s: Option<f64>,
+    /// Whether the finding that triggered the action still holds.
+    pub finding_present: Option<bool>,
+}
+
+/// What an action did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Which action.
+    pub action: ActionId,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Its reasons, in order of weight.
+    pub why: Vec<String>,
+    /// Health just before the write.
+    pub before: Health,
+    /// Health when judged.
+    pub after: Health,
+    /// When judged.
+    pub at: Timestamp,
+}
+
+/// One line of an action's story.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    pub what: String,
+}
+
+/// A proposal in the queue with everything that happened to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueueItem {
+    /// The proposal.
+    pub proposal: Arc<Proposal>,
+    /// Where it is.
+    pub state: ActionState,
+    /// The server's dry-run, once asked.
+    pub preview: Option<Arc<Preview>>,
+    /// Why it could not run if it were approved now; empty means it could.
+    pub blocked: Vec<Refusal>,
+    /// Who approved which hash.
+    pub approval: Option<Approval>,
+    /// Its story, oldest first.
+    pub story: Vec<Moment>,
+    /// What came of it.
+    pub outcome: Option<Outcome>,
+}
+
+impl QueueItem {
+    /// Whether it waits for a decision.
+    pub fn pending(&self) -> bool {
+        matches!(self.state, ActionState::Proposed)
+    }
+}
+
+/// Leave given by a person or by auto mode, for one hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// `user@host`, or `auto`.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// The plan hash that was shown.
+    pub hash: String,
+}

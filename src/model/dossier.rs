@@ -1,0 +1,34 @@
+//! Live objects that a plan is built from, fetched whole just before planning.
+//!
+//! Snapshots hold slim rows; a patch needs the real thing. The monitor fetches a dossier for each
+//! subject that has a finding; the planner turns finding and dossier into exact steps.
+
+use super::finding::Subject;
+use super::time::Timestamp;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Live JSON around one subject. A part that could not be read is in `gaps`, never silently empty.
+#[derive(Debug, Clone, Default)]
+pub struct Dossier {
+    /// Who it is about.
+    pub subject: Option<Subject>,
+    /// The workload or node itself.
+    pub object: Option<Value>,
+    /// ReplicaSets of a Deployment, or ControllerRevisions of a StatefulSet or DaemonSet.
+    pub revisions: Vec<Value>,
+    /// Its pods, whole; at most 50, troubled ones first.
+    pub pods: Vec<Value>,
+    /// HPAs, VPAs and ScaledObjects of the namespace that target it.
+    pub autoscalers: Vec<Value>,
+    /// LimitRanges and ResourceQuotas of the namespace.
+    pub limits: Vec<Value>,
+    /// The namespace object.
+    pub namespace: Option<Value>,
+    /// PodDisruptionBudgets of the namespace.
+    pub budgets: Vec<Value>,
+    /// What could not be read, and why: `hpas: forbidden`.
+    pub gaps: Vec<Arc<str>>,
+    /// When it was fetched.
+    pub taken: Timestamp,
+}

@@ -1,0 +1,1 @@
+//! What to do: proposals with exact patches.

@@ -1,1 +1,6 @@
-//! The terminal: panes, widgets, input, drawing.
+//! The terminal: panes, layers, input, drawing. Knows the model, the configuration and the loop's handle.
+
+pub mod command;
+pub mod effect;
+pub mod pane;
+pub mod theme;

@@ -1,0 +1,101 @@
+//! What a key press may lead to. Panes and layers return effects; only the console's loop carries them out.
+
+use super::command::PaneId;
+use crate::autopilot::world::{Command, Detail, Level};
+use crate::model::object::{ObjectRef, WorkloadKey};
+use crate::model::plan::{ActionId, Risk};
+
+/// A wish of the user interface.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Tell the loop something.
+    Send(Command),
+    /// Read something in full; the answer opens as a text layer.
+    Fetch(Detail),
+    /// Put a layer with a question on top.
+    Ask(Question),
+    /// Put a layer with a one-line input on top.
+    Prompt(Prompt),
+    /// Put a menu on top.
+    Menu {
+        /// Its title.
+        title: String,
+        /// Lines and what each leads to.
+        items: Vec<(String, Effect)>,
+    },
+    /// Show text in a scrollable layer.
+    Show {
+        /// Its title.
+        title: String,
+        /// Its text.
+        text: String,
+    },
+    /// Focus a pane, and something in it.
+    Go(PaneId, Option<Target>),
+    /// Copy to the operator's own clipboard (OSC 52).
+    Copy(String),
+    /// Tell the operator something.
+    Note(Level, String),
+    /// Close the top layer, or step back in a pane.
+    Back,
+    /// Clear and draw everything again.
+    Repaint,
+    /// Stop the process as ctrl-z does.
+    Suspend,
+    /// Leave the console.
+    Quit,
+}
+
+/// Something to jump to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// A workload.
+    Workload(WorkloadKey),
+    /// An action in the queue.
+    Action(ActionId),
+    /// Any object.
+    Object(ObjectRef),
+    /// A journal entry.
+    Entry(u64),
+}
+
+/// A question before something dangerous. Cancel has the focus; Esc and a lost terminal mean no.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// What is asked: `Approve cart-oom-3f9a2c?`
+    pub title: String,
+    /// What the operator should read before answering.
+    pub body: Vec<String>,
+    /// How dangerous: low asks nothing, medium wants yes, high wants `typed`.
+    pub risk: Risk,
+    /// What must be typed for high risk.
+    pub typed: Option<String>,
+    /// What yes leads to.
+    pub then: Box<Effect>,
+}
+
+/// A one-line input and what its text is for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prompt {
+    /// Its label.
+    pub label: String,
+    /// Text it starts with.
+    pub initial: String,
+    /// What the text is for.
+    pub purpose: Purpose,
+}
+
+/// What an input is for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Purpose {
+    /// The focused pane's filter, applied while typing.
+    Filter,
+    /// The reason of a rejection.
+    RejectReason(ActionId),
+    /// Search inside a text layer.
+    Search,
+    /// Context to switch to.
+    Context,
+    /// Namespaces to watch, separated by commas; empty: all.
+    Namespaces,
+}

@@ -186,6 +186,8 @@ pub enum Command {
         /// Which.
         namespaces: Vec<String>,
     },
+    /// Verify the hash chain of the journal; the answer says what was found.
+    VerifyJournal,
     /// Stop: finish what must be finished, write the end of the session.
     Shutdown,
 }

@@ -4,6 +4,7 @@
 
 pub mod analyze;
 pub mod autopilot;
+pub mod cli;
 pub mod config;
 pub mod console;
 pub mod execute;

@@ -6,7 +6,7 @@ use crate::model::journal::Entry;
 use crate::model::mode::{Mode, PhaseName};
 use crate::model::object::{ObjectRef, PodKey};
 use crate::model::plan::{ActionId, Right};
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{ClusterInfo, Snapshot};
 use crate::model::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -123,6 +123,36 @@ pub struct World {
 }
 
 impl World {
+    /// The world before anything was asked.
+    pub fn empty(context: &str, now: Timestamp) -> Self {
+        let none: Arc<str> = "".into();
+        let cluster = ClusterInfo {
+            id: none.clone(),
+            context: context.into(),
+            server: none.clone(),
+            version: none.clone(),
+            user: none,
+            namespaces: None,
+        };
+        Self {
+            seq: 0,
+            at: now,
+            link: Link::Connecting { context: context.into() },
+            snapshot: Arc::new(Snapshot::empty(cluster, now)),
+            findings: Arc::from([]),
+            queue: Arc::from([]),
+            unplanned: Arc::default(),
+            mode: Mode::default(),
+            brakes: Brakes::default(),
+            step: StepView::default(),
+            journal: Arc::from([]),
+            rights: Arc::default(),
+            messages: Arc::from([]),
+            contexts: Arc::from([]),
+            last_round: None,
+        }
+    }
+
     /// Proposals that wait for a decision.
     pub fn pending(&self) -> usize {
         self.queue.iter().filter(|i| i.pending()).count()

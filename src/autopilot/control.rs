@@ -1,0 +1,175 @@
+//! Modes and brakes: what the loop may do by itself right now, and why not more.
+
+use super::world::{Brakes, Level, Message, StepView};
+use crate::model::mode::{Mode, PhaseName};
+use crate::model::time::Timestamp;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Messages kept for the history.
+const MESSAGES: usize = 500;
+
+/// Mode, brakes, step position and messages of one console.
+pub struct Control {
+    /// Mode.
+    pub mode: Mode,
+    /// What holds automation back.
+    pub brakes: Brakes,
+    /// Where step mode is.
+    pub step: StepView,
+    messages: VecDeque<Message>,
+}
+
+impl Control {
+    /// At start: auto is always paused.
+    pub fn new(mode: Mode, read_only: Option<Arc<str>>) -> Self {
+        Self {
+            mode,
+            brakes: Brakes { paused: true, killed: None, held: None, read_only },
+            step: StepView::default(),
+            messages: VecDeque::new(),
+        }
+    }
+
+    /// Changes the mode. Whatever it is changed to, auto is paused: switching it on is a second act.
+    pub fn set_mode(&mut self, mode: Mode) -> String {
+        let before = self.mode;
+        self.mode = mode;
+        self.brakes.paused = true;
+        self.step = StepView { round: self.step.round, ..StepView::default() };
+        match mode {
+            Mode::Auto => format!("mode {before} → auto, paused: resume it to let it act"),
+            _ => format!("mode {before} → {mode}"),
+        }
+    }
+
+    /// Pauses or resumes auto. Resuming is refused outside auto mode and while the kill switch is on.
+    pub fn pause(&mut self, on: bool) -> Result<String, String> {
+        if on {
+            self.brakes.paused = true;
+            return Ok("auto paused".into());
+        }
+        if self.mode != Mode::Auto {
+            return Err(format!("mode is {}: choose auto first", self.mode));
+        }
+        if let Some(why) = &self.brakes.killed {
+            return Err(format!("the kill switch is on ({why}): release it first"));
+        }
+        if let Some(why) = &self.brakes.read_only {
+            return Err(format!("read-only: {why}"));
+        }
+        self.brakes.paused = false;
+        Ok("auto resumed: it acts inside the guardrails until paused".into())
+    }
+
+    /// On doubt, auto falls back to manual, and says why.
+    pub fn fall_back(&mut self, why: &str, now: Timestamp) {
+        if self.mode == Mode::Auto && !self.brakes.paused {
+            self.mode = Mode::Manual;
+            self.brakes.paused = true;
+            self.say(Level::Warning, format!("auto → manual: {why}"), now);
+        }
+    }
+
+    /// Whether the loop may approve by itself.
+    pub fn may_act_alone(&self) -> bool {
+        self.mode == Mode::Auto
+            && !self.brakes.paused
+            && self.brakes.killed.is_none()
+            && self.brakes.held.is_none()
+            && self.brakes.read_only.is_none()
+    }
+
+    /// Whether rounds run by themselves.
+    pub fn runs_alone(&self) -> bool {
+        self.mode != Mode::Step
+    }
+
+    /// Moves step mode on by one phase and returns the phase that is to run now.
+    pub fn advance(&mut self) -> Result<PhaseName, String> {
+        if self.mode != Mode::Step {
+            return Err(format!("mode is {}: choose step first", self.mode));
+        }
+        let phase = self.step.next;
+        if phase == PhaseName::Monitor {
+            self.step.products.clear();
+        }
+        self.step.next = phase.next();
+        if phase == PhaseName::Execute {
+            self.step.round += 1;
+        }
+        Ok(phase)
+    }
+
+    /// Tells the operator something. Text is cleaned, for it may quote a server.
+    pub fn say(&mut self, level: Level, text: impl AsRef<str>, now: Timestamp) {
+        let text: Arc<str> = crate::model::text::clean(text.as_ref()).into();
+        match level {
+            Level::Info => tracing::info!(%text),
+            Level::Warning => tracing::warn!(%text),
+            Level::Error => tracing::error!(%text),
+        }
+        self.messages.push_front(Message { at: now, level, text });
+        self.messages.truncate(MESSAGES);
+    }
+
+    /// Messages, newest first.
+    pub fn messages(&self) -> Arc<[Message]> {
+        self.messages.iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_starts_paused_and_resuming_is_a_second_act() {
+        let mut c = Control::new(Mode::Auto, None);
+        assert!(!c.may_act_alone());
+        c.pause(false).unwrap();
+        assert!(c.may_act_alone());
+        c.set_mode(Mode::Manual);
+        c.set_mode(Mode::Auto);
+        assert!(!c.may_act_alone(), "coming back to auto is paused again");
+    }
+
+    #[test]
+    fn every_brake_stops_auto() {
+        type Pull = fn(&mut Brakes);
+        let pulls: [Pull; 4] = [
+            |b| b.paused = true,
+            |b| b.killed = Some("key".into()),
+            |b| b.held = Some("stale".into()),
+            |b| b.read_only = Some("flag".into()),
+        ];
+        for pull in pulls {
+            let mut c = Control::new(Mode::Auto, None);
+            c.pause(false).unwrap();
+            pull(&mut c.brakes);
+            assert!(!c.may_act_alone());
+        }
+    }
+
+    #[test]
+    fn resuming_is_refused_with_a_reason() {
+        let mut c = Control::new(Mode::Manual, None);
+        assert!(c.pause(false).unwrap_err().contains("choose auto"));
+        c.set_mode(Mode::Auto);
+        c.brakes.killed = Some("file /tmp/kill".into());
+        assert!(c.pause(false).unwrap_err().contains("/tmp/kill"));
+    }
+
+    #[test]
+    fn step_mode_walks_the_phases_in_order() {
+        let mut c = Control::new(Mode::Step, None);
+        let phases: Vec<_> = (0..5).map(|_| c.advance().unwrap()).collect();
+        assert_eq!(
+            phases,
+            [PhaseName::Monitor, PhaseName::Analyze, PhaseName::Plan, PhaseName::Execute, PhaseName::Monitor]
+        );
+        assert_eq!(c.step.round, 1);
+        c.set_mode(Mode::Manual);
+        assert!(c.advance().is_err());
+    }
+}

@@ -1,0 +1,330 @@
+//! The commands and their flags: the contract of the command line.
+
+use crate::config::settings::Settings;
+use crate::console::command::PaneId;
+use crate::model::mode::Mode;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A terminal control console for Kubernetes: sees, explains, proposes, acts and verifies.
+#[derive(Debug, Parser)]
+#[command(name = "kansole", version, about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 could not connect.")]
+pub struct Cli {
+    /// What to do; without a command: the console on the current kubeconfig context.
+    #[command(subcommand)]
+    pub command: Option<Cmd>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+    #[command(flatten)]
+    pub screen: ScreenArgs,
+}
+
+/// Flags about the connection: known to every command that connects.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConnectArgs {
+    /// Kubeconfig context; default: the current one.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Connection")]
+    pub context: Option<String>,
+    /// Kubeconfig file; default: $KUBECONFIG, then ~/.kube/config.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Connection")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Limit to this namespace; may be repeated.
+    #[arg(long, short = 'n', global = true, value_name = "NAME", help_heading = "Connection")]
+    pub namespace: Vec<String>,
+    /// Prometheus: a URL, `auto` (look for it in the cluster) or `none`.
+    #[arg(long, global = true, value_name = "URL|auto|none", help_heading = "Connection")]
+    pub prometheus: Option<String>,
+    /// observe, manual, step or auto (auto starts paused).
+    #[arg(long, global = true, value_name = "MODE", help_heading = "Connection")]
+    pub mode: Option<Mode>,
+    /// Never write to the cluster.
+    #[arg(long, global = true, help_heading = "Connection")]
+    pub read_only: bool,
+    /// Configuration file; default: kansole/config.toml in the XDG configuration directory.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Connection")]
+    pub config: Option<PathBuf>,
+}
+
+/// Flags about the terminal.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ScreenArgs {
+    /// Theme: a shipped name or a file.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Terminal")]
+    pub theme: Option<String>,
+    /// Keymap: a shipped name or a file.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Terminal")]
+    pub keymap: Option<String>,
+    /// Colours.
+    #[arg(long, global = true, value_name = "WHEN", value_parser = ["auto", "never", "16", "256", "true"], help_heading = "Terminal")]
+    pub color: Option<String>,
+    /// Draw with ASCII only.
+    #[arg(long, global = true, help_heading = "Terminal")]
+    pub ascii: bool,
+    /// Most frames per second; default: 30, or 10 over SSH.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=120), help_heading = "Terminal")]
+    pub max_fps: Option<u32>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Cmd {
+    /// One loop without a screen: snapshot summary, findings and proposals as JSON on stdout.
+    Once(OnceArgs),
+    /// Draw one frame of a pane to stdout.
+    Snapshot(SnapshotArgs),
+    /// What works and what doesn't: cluster, rights, Prometheus, terminal, journal, guardrails.
+    Doctor(FormatArgs),
+    /// The queue, from a script.
+    #[command(subcommand)]
+    Actions(ActionsCmd),
+    /// What was decided and done.
+    #[command(subcommand)]
+    Journal(JournalCmd),
+    /// The key reference.
+    Keys(KeysArgs),
+    /// Not built yet: the console on an embedded simulated cluster.
+    #[command(hide = true)]
+    Demo(Unbuilt),
+    /// Not built yet: the loop without a screen, for ever.
+    #[command(hide = true)]
+    Agent(Unbuilt),
+    /// Not built yet: the engines on files.
+    #[command(hide = true)]
+    Lab(Unbuilt),
+}
+
+/// Anything after a command that does not exist yet.
+#[derive(Debug, Args)]
+pub struct Unbuilt {
+    /// Ignored.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub rest: Vec<String>,
+}
+
+/// Flags of `once`.
+#[derive(Debug, Args)]
+pub struct OnceArgs {
+    /// Give up waiting for the first complete picture after this long.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::config::duration::parse)]
+    pub timeout: std::time::Duration,
+}
+
+/// Flags of `snapshot`.
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// overview, workloads, metrics, actions, journal or help.
+    #[arg(long, value_name = "NAME", default_value = "overview", value_parser = pane)]
+    pub pane: PaneId,
+    /// Columns and rows.
+    #[arg(long, value_name = "WxH", default_value = "120x40", value_parser = size)]
+    pub size: (u16, u16),
+    /// How the frame is written.
+    #[arg(long, value_enum, default_value_t = FrameFormat::Text)]
+    pub format: FrameFormat,
+    /// Keys pressed before the frame is drawn, separated by spaces: `down enter`.
+    #[arg(long, value_name = "KEYS")]
+    pub press: Option<String>,
+    /// Give up waiting for the first complete picture after this long.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::config::duration::parse)]
+    pub timeout: std::time::Duration,
+}
+
+/// How a frame is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FrameFormat {
+    /// Characters only.
+    Text,
+    /// With colours, for a terminal.
+    Ansi,
+    /// A picture.
+    Svg,
+    /// A page.
+    Html,
+}
+
+/// How a table is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The format flag, where a table is printed.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct FormatArgs {
+    /// text or json.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// The queue, from a script: talks to the running kansole of this cluster.
+#[derive(Debug, Subcommand)]
+pub enum ActionsCmd {
+    /// All actions: pending, in flight and ended.
+    List(FormatArgs),
+    /// One action with why, what exactly, effect, undo and story.
+    Show {
+        /// Action id.
+        id: String,
+        #[command(flatten)]
+        format: FormatArgs,
+    },
+    /// Approve the plan with this hash, in the running kansole.
+    Approve {
+        /// Action id.
+        id: String,
+        /// The plan's hash as `actions show` prints it (at least 12 characters): what was read is what is approved.
+        #[arg(long)]
+        hash: String,
+    },
+    /// Reject a proposal.
+    Reject {
+        /// Action id.
+        id: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Undo an action that was applied.
+    Revert {
+        /// Action id.
+        id: String,
+    },
+}
+
+/// What was decided and done.
+#[derive(Debug, Subcommand)]
+pub enum JournalCmd {
+    /// The last entries, newest last.
+    List {
+        /// How many.
+        #[arg(long, short = 'N', default_value_t = 50)]
+        last: usize,
+        /// Only this action.
+        #[arg(long)]
+        action: Option<String>,
+        #[command(flatten)]
+        format: FormatArgs,
+    },
+    /// One entry with its payload.
+    Show {
+        /// Position.
+        seq: u64,
+        #[command(flatten)]
+        format: FormatArgs,
+    },
+    /// Check the hash chain from the first entry to the last.
+    Verify(FormatArgs),
+    /// Everything as JSON lines.
+    Export,
+}
+
+/// Flags of `keys`.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = KeysFormat::Text)]
+    pub format: KeysFormat,
+}
+
+/// How the key reference is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeysFormat {
+    /// For a terminal.
+    Text,
+    /// For docs/keys.md.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+fn pane(text: &str) -> Result<PaneId, String> {
+    PaneId::ALL.into_iter().find(|p| p.as_str() == text).ok_or_else(|| {
+        let names: Vec<_> = PaneId::ALL.iter().map(|p| p.as_str()).collect();
+        format!("no such pane: use one of {}", names.join(", "))
+    })
+}
+
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let bad = || "write it like 120x40; at least 60x15, at most 1000x1000".to_owned();
+    let (w, h) = text.split_once('x').ok_or_else(bad)?;
+    let (w, h): (u16, u16) = (w.parse().map_err(|_| bad())?, h.parse().map_err(|_| bad())?);
+    if (60..=1000).contains(&w) && (15..=1000).contains(&h) { Ok((w, h)) } else { Err(bad()) }
+}
+
+impl ConnectArgs {
+    /// Lays the flags over the settings of file and environment.
+    pub fn apply(&self, settings: &mut Settings) {
+        if let Some(c) = &self.context {
+            settings.connection.context = Some(c.clone());
+        }
+        if !self.namespace.is_empty() {
+            settings.connection.namespaces.clone_from(&self.namespace);
+        }
+        if let Some(p) = &self.prometheus {
+            settings.connection.prometheus.clone_from(p);
+        }
+        if let Some(m) = self.mode {
+            settings.guard.mode = m;
+        }
+    }
+}
+
+impl ScreenArgs {
+    /// Lays the flags over the settings of file and environment.
+    pub fn apply(&self, settings: &mut Settings) {
+        let ui = &mut settings.ui;
+        if let Some(t) = &self.theme {
+            ui.theme.clone_from(t);
+        }
+        if let Some(k) = &self.keymap {
+            ui.keymap.clone_from(k);
+        }
+        if let Some(c) = &self.color {
+            ui.color.clone_from(c);
+        }
+        ui.ascii |= self.ascii;
+        ui.max_fps = self.max_fps.or(ui.max_fps);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let cli =
+            Cli::parse_from(["kansole", "--mode", "auto", "-n", "a", "-n", "b", "--prometheus", "none", "--ascii"]);
+        let mut s = Settings::default();
+        cli.connect.apply(&mut s);
+        cli.screen.apply(&mut s);
+        assert_eq!(s.guard.mode, Mode::Auto);
+        assert_eq!(s.connection.namespaces, ["a", "b"]);
+        assert_eq!(s.connection.prometheus, "none");
+        assert!(s.ui.ascii);
+    }
+
+    #[test]
+    fn wrong_use_names_the_remedy() {
+        for (args, says) in [
+            (vec!["kansole", "--mode", "yolo"], "use observe, manual, step or auto"),
+            (vec!["kansole", "snapshot", "--pane", "pods"], "overview, workloads"),
+            (vec!["kansole", "snapshot", "--size", "10x10"], "at least 60x15"),
+            (vec!["kansole", "--max-fps", "0"], "1..=120"),
+        ] {
+            let e = Cli::try_parse_from(&args).unwrap_err().to_string();
+            assert!(e.contains(says), "{args:?}: {e}");
+        }
+    }
+}

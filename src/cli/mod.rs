@@ -1,0 +1,3 @@
+//! The command line: parsing, and one file per command.
+
+pub mod args;

@@ -1,3 +1,5 @@
 //! Parse, call, exit code: nothing else.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    kansole::cli::run()
+}

@@ -1,6 +1,59 @@
 //! The loop: owns all state, runs the phases, knows the modes.
 
+mod act;
 pub mod control;
+mod engine;
 pub mod handle;
+mod planning;
+mod round;
+pub mod session;
 pub mod socket;
 pub mod world;
+
+use crate::config::Settings;
+use crate::monitor::connect::ConnectOptions;
+use handle::LoopHandle;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use world::World;
+
+/// Whether the loop keeps a journal. Without one nothing is ever written to a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JournalUse {
+    /// Open it for writing; if another kansole holds it, the loop is read-only.
+    Open,
+    /// Leave it alone: for commands that only look.
+    None,
+}
+
+/// What the loop needs to know at start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which cluster.
+    pub connect: ConnectOptions,
+    /// All settings.
+    pub settings: Settings,
+    /// Never write to the cluster.
+    pub read_only: bool,
+    /// Journal or not.
+    pub journal: JournalUse,
+    /// Who sits at this console, as `user@host`: the actor of approvals.
+    pub actor: String,
+}
+
+/// Starts the loop. It connects in the background; the first world is there at once.
+pub fn spawn(options: Options) -> (LoopHandle, JoinHandle<()>) {
+    let context = options.connect.context.clone().unwrap_or_default();
+    let mut first = World::empty(&context, chrono::Utc::now());
+    first.mode = options.settings.guard.mode;
+    first.brakes.paused = true;
+    let (worlds_tx, worlds) = watch::channel(Arc::new(first));
+    let (commands_tx, commands) = mpsc::channel(64);
+    let (details_tx, details) = mpsc::channel(16);
+    let (notes_tx, notes) = mpsc::channel(256);
+    let handle = LoopHandle { worlds, commands: commands_tx, details: details_tx };
+    let engine = engine::Engine::new(options, handle.clone(), worlds_tx, notes_tx);
+    let task = tokio::spawn(engine.run(engine::Inbox { commands, details, notes }));
+    (handle, task)
+}

@@ -1,6 +1,6 @@
 //! The commands and their flags: the contract of the command line.
 
-use crate::config::settings::Settings;
+use crate::config::load::Overrides;
 use crate::console::command::PaneId;
 use crate::model::mode::Mode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,8 +14,10 @@ pub struct Cli {
     /// What to do; without a command: the console on the current kubeconfig context.
     #[command(subcommand)]
     pub command: Option<Cmd>,
+    /// Connection flags.
     #[command(flatten)]
     pub connect: ConnectArgs,
+    /// Terminal flags.
     #[command(flatten)]
     pub screen: ScreenArgs,
 }
@@ -170,6 +172,7 @@ pub enum ActionsCmd {
     Show {
         /// Action id.
         id: String,
+        /// Output format.
         #[command(flatten)]
         format: FormatArgs,
     },
@@ -207,6 +210,7 @@ pub enum JournalCmd {
         /// Only this action.
         #[arg(long)]
         action: Option<String>,
+        /// Output format.
         #[command(flatten)]
         format: FormatArgs,
     },
@@ -214,6 +218,7 @@ pub enum JournalCmd {
     Show {
         /// Position.
         seq: u64,
+        /// Output format.
         #[command(flatten)]
         format: FormatArgs,
     },
@@ -256,39 +261,21 @@ fn size(text: &str) -> Result<(u16, u16), String> {
     if (60..=1000).contains(&w) && (15..=1000).contains(&h) { Ok((w, h)) } else { Err(bad()) }
 }
 
-impl ConnectArgs {
-    /// Lays the flags over the settings of file and environment.
-    pub fn apply(&self, settings: &mut Settings) {
-        if let Some(c) = &self.context {
-            settings.connection.context = Some(c.clone());
+impl Cli {
+    /// The flags as the top layer of the settings.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            context: self.connect.context.clone(),
+            namespaces: self.connect.namespace.clone(),
+            prometheus: self.connect.prometheus.clone(),
+            mode: self.connect.mode.map(|m| m.to_string()),
+            theme: self.screen.theme.clone(),
+            keymap: self.screen.keymap.clone(),
+            color: self.screen.color.clone(),
+            ascii: self.screen.ascii,
+            max_fps: self.screen.max_fps,
+            state_dir: None,
         }
-        if !self.namespace.is_empty() {
-            settings.connection.namespaces.clone_from(&self.namespace);
-        }
-        if let Some(p) = &self.prometheus {
-            settings.connection.prometheus.clone_from(p);
-        }
-        if let Some(m) = self.mode {
-            settings.guard.mode = m;
-        }
-    }
-}
-
-impl ScreenArgs {
-    /// Lays the flags over the settings of file and environment.
-    pub fn apply(&self, settings: &mut Settings) {
-        let ui = &mut settings.ui;
-        if let Some(t) = &self.theme {
-            ui.theme.clone_from(t);
-        }
-        if let Some(k) = &self.keymap {
-            ui.keymap.clone_from(k);
-        }
-        if let Some(c) = &self.color {
-            ui.color.clone_from(c);
-        }
-        ui.ascii |= self.ascii;
-        ui.max_fps = self.max_fps.or(ui.max_fps);
     }
 }
 
@@ -303,16 +290,13 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_the_file() {
-        let cli =
-            Cli::parse_from(["kansole", "--mode", "auto", "-n", "a", "-n", "b", "--prometheus", "none", "--ascii"]);
-        let mut s = Settings::default();
-        cli.connect.apply(&mut s);
-        cli.screen.apply(&mut s);
-        assert_eq!(s.guard.mode, Mode::Auto);
-        assert_eq!(s.connection.namespaces, ["a", "b"]);
-        assert_eq!(s.connection.prometheus, "none");
-        assert!(s.ui.ascii);
+    fn flags_become_the_top_layer() {
+        let cli = Cli::parse_from(["kansole", "--mode", "auto", "-n", "a", "-n", "b", "--prometheus", "none", "--ascii"]);
+        let o = cli.overrides();
+        assert_eq!(o.mode.as_deref(), Some("auto"));
+        assert_eq!(o.namespaces, ["a", "b"]);
+        assert_eq!(o.prometheus.as_deref(), Some("none"));
+        assert!(o.ascii && o.theme.is_none());
     }
 
     #[test]

@@ -1,0 +1,368 @@
+//! The loop itself: one task that owns all state and hears of everything by message.
+
+use super::control::Control;
+use super::handle::LoopHandle;
+use super::planning::Planning;
+use super::session::Session;
+use super::world::{Command, CommandResult, Detail, Level, Link, World};
+use super::{JournalUse, Options};
+use crate::analyze::Analyzer;
+use crate::execute::guard::Guard;
+use crate::execute::queue::Queue;
+use crate::execute::run::Progress;
+use crate::model::action::Preview;
+use crate::model::dossier::Dossier;
+use crate::model::finding::{Finding, FindingId};
+use crate::model::journal::Kind;
+use crate::model::plan::{ActionId, Right};
+use crate::model::snapshot::Snapshot;
+use crate::model::time::Timestamp;
+use crate::monitor::connect::ConnectError;
+use crate::plan::history::History;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Least time between two rounds that a changing cluster triggers.
+const ROUND_SPACING: Duration = Duration::from_secs(1);
+/// Between two looks at the kill switch for the screen; every write looks again by itself.
+const KILL_POLL: Duration = Duration::from_secs(5);
+/// First wait before a broken connection is tried again; doubles to a minute.
+const RECONNECT: Duration = Duration::from_secs(2);
+
+/// What background work reports back.
+pub(super) enum Note {
+    /// A connection was made or not.
+    Connected(Box<Result<Session, ConnectError>>),
+    /// A dossier for a finding arrived.
+    Dossier(FindingId, Box<Dossier>),
+    /// The server's dry-run of a proposal, by id and hash.
+    Previewed(ActionId, String, Box<Preview>),
+    /// Rights were asked for.
+    Rights(BTreeMap<Right, Result<bool, String>>),
+    /// An action moved.
+    Progress(Box<Progress>),
+    /// An action's task ended.
+    Landed(ActionId),
+    /// The kill switch was looked at.
+    Killed(Option<Arc<str>>),
+}
+
+/// An action under way.
+pub(super) struct Flight {
+    /// Asks it to stop at the next safe point.
+    pub(super) cancel: CancellationToken,
+    /// Ends when it has stopped.
+    pub(super) task: tokio::task::JoinHandle<()>,
+}
+
+/// Longest wait for actions under way when the loop ends.
+const LANDING: Duration = Duration::from_secs(20);
+
+/// State of the loop.
+pub(super) struct Engine {
+    pub(super) options: Options,
+    pub(super) control: Control,
+    pub(super) link: Link,
+    pub(super) session: Option<Session>,
+    pub(super) queue: Queue,
+    pub(super) guard: Guard,
+    pub(super) analyzer: Analyzer,
+    pub(super) findings: Arc<[Arc<Finding>]>,
+    pub(super) planning: Planning,
+    pub(super) dossiers: HashMap<FindingId, Arc<Dossier>>,
+    pub(super) history: History,
+    pub(super) rights: BTreeMap<Right, (bool, Timestamp)>,
+    pub(super) flights: HashMap<ActionId, Flight>,
+    pub(super) notes: mpsc::Sender<Note>,
+    /// Snapshot and findings of the last judgement: what verification watches.
+    pub(super) judged: watch::Sender<(Arc<Snapshot>, Arc<[Arc<Finding>]>)>,
+    /// The snapshot that the present round of step mode works on.
+    pub(super) frozen: Option<Arc<Snapshot>>,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) last_round: Option<Timestamp>,
+    handle: LoopHandle,
+    worlds: watch::Sender<Arc<World>>,
+    contexts: Arc<[Arc<str>]>,
+    journal_tail: Arc<[Arc<crate::model::journal::Entry>]>,
+    pub(super) journal_moved: bool,
+    reconnect: Duration,
+    seq: u64,
+    pub(super) dirty: bool,
+    ending: bool,
+}
+
+/// The receiving ends that the loop listens to.
+pub(super) struct Inbox {
+    pub(super) commands: mpsc::Receiver<(Command, oneshot::Sender<CommandResult>)>,
+    pub(super) details: mpsc::Receiver<(Detail, oneshot::Sender<Result<String, String>>)>,
+    pub(super) notes: mpsc::Receiver<Note>,
+}
+
+impl Engine {
+    pub(super) fn new(options: Options, handle: LoopHandle, worlds: watch::Sender<Arc<World>>, notes: mpsc::Sender<Note>) -> Self {
+        let snapshot = worlds.borrow().snapshot.clone();
+        let read_only = options.read_only.then(|| Arc::from("--read-only"));
+        let findings: Arc<[Arc<Finding>]> = Arc::from([]);
+        Self {
+            control: Control::new(options.settings.guard.mode, read_only),
+            link: worlds.borrow().link.clone(),
+            session: None,
+            queue: Queue::default(),
+            guard: Guard::new(options.settings.guard.clone()),
+            analyzer: Analyzer::default(),
+            judged: watch::channel((snapshot.clone(), findings.clone())).0,
+            findings,
+            planning: Planning::default(),
+            dossiers: HashMap::new(),
+            history: History::default(),
+            rights: BTreeMap::new(),
+            flights: HashMap::new(),
+            notes,
+            frozen: None,
+            snapshot,
+            last_round: None,
+            handle,
+            worlds,
+            contexts: Arc::from([]),
+            journal_tail: Arc::from([]),
+            journal_moved: false,
+            reconnect: RECONNECT,
+            seq: 0,
+            dirty: true,
+            ending: false,
+            options,
+        }
+    }
+
+    /// Runs until told to stop.
+    pub(super) async fn run(mut self, mut inbox: Inbox) {
+        self.connect(Duration::ZERO);
+        let mut next_round = Instant::now();
+        let mut wanted = true;
+        let mut kill_poll = tokio::time::interval(KILL_POLL);
+        kill_poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !self.ending {
+            let due = if wanted { next_round } else { next_round + self.options.settings.guard.interval };
+            tokio::select! {
+                biased;
+                Some((command, reply)) = inbox.commands.recv() => {
+                    let _ = reply.send(self.obey(command));
+                    wanted = true;
+                }
+                Some(note) = inbox.notes.recv() => self.hear(note),
+                () = changed(&mut self.session) => {
+                    self.look();
+                    wanted = true;
+                }
+                Some((detail, reply)) = inbox.details.recv() => self.read_in_full(detail, reply),
+                _ = kill_poll.tick() => self.poll_kill_switch(),
+                () = tokio::time::sleep_until(due), if self.session.is_some() => {
+                    wanted = false;
+                    next_round = Instant::now() + ROUND_SPACING;
+                    self.round();
+                }
+            }
+            if self.dirty {
+                self.publish();
+            }
+        }
+        self.end().await;
+    }
+
+    fn now() -> Timestamp {
+        chrono::Utc::now()
+    }
+
+    /// Takes the latest snapshot; the screen always shows it, whatever phase step mode is in.
+    fn look(&mut self) {
+        self.seq += 1;
+        if let Some(session) = &self.session {
+            self.snapshot = session.snapshot(self.seq, Self::now());
+            self.dirty = true;
+        }
+    }
+
+    fn hear(&mut self, note: Note) {
+        self.dirty = true;
+        match note {
+            Note::Connected(result) => self.connected(*result),
+            Note::Dossier(id, dossier) => self.plan(&id, *dossier),
+            Note::Previewed(id, hash, preview) => self.previewed(&id, &hash, *preview),
+            Note::Rights(rights) => self.learn_rights(rights),
+            Note::Progress(progress) => self.progressed(*progress),
+            Note::Landed(id) => self.landed(&id),
+            Note::Killed(why) => self.kill_switch_seen(why),
+        }
+    }
+
+    /// Starts connecting after a pause; the result comes back as a note.
+    pub(super) fn connect(&mut self, after: Duration) {
+        let connect = self.options.connect.clone();
+        match crate::monitor::connect::contexts(&connect) {
+            Ok(names) => self.contexts = names.into(),
+            Err(e) => tracing::warn!("contexts: {e}"),
+        }
+        let settings = self.options.settings.clone();
+        let with_journal = self.options.journal == JournalUse::Open;
+        let notes = self.notes.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            let result = Session::open(&connect, &settings, with_journal).await;
+            let _ = notes.send(Note::Connected(Box::new(result))).await;
+        });
+    }
+
+    fn connected(&mut self, result: Result<Session, ConnectError>) {
+        let now = Self::now();
+        match result {
+            Err(e) => {
+                let retry = e.worth_retrying().then(|| now + chrono::TimeDelta::from_std(self.reconnect).unwrap_or_default());
+                self.link = Link::Broken { why: crate::model::text::clean(&e.to_string()).into(), retry };
+                self.control.say(Level::Error, e.to_string(), now);
+                if retry.is_some() {
+                    self.connect(self.reconnect);
+                    self.reconnect = (self.reconnect * 2).min(Duration::from_secs(60));
+                }
+            }
+            Ok(session) => {
+                self.reconnect = RECONNECT;
+                self.link = Link::Connected;
+                self.adopt(session, now);
+            }
+        }
+    }
+
+    /// Makes a new session the present one: its journal, its history, what was in flight.
+    fn adopt(&mut self, session: Session, now: Timestamp) {
+        let info = session.conn.info.clone();
+        self.control.say(Level::Info, format!("connected to {} ({})", info.context, info.server), now);
+        if let Some(why) = &session.no_journal {
+            self.control.brakes.read_only = Some(why.clone());
+            if self.options.journal == JournalUse::Open {
+                self.control.say(Level::Warning, format!("read-only: {why}"), now);
+            }
+        }
+        let socket = session.dir.join("control.sock");
+        let has_journal = session.journal.is_some();
+        let cancel = session.cancel.clone();
+        self.session = Some(session);
+        self.look();
+        if has_journal {
+            self.write(Kind::SessionStarted, None, None, serde_json::json!({
+                "context": info.context, "server": info.server, "version": info.version,
+                "mode": self.control.mode, "pid": std::process::id(), "kansole": env!("CARGO_PKG_VERSION"),
+            }));
+            self.resume_in_flight();
+            let handle = self.handle.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    r = super::socket::serve(socket, handle) => if let Err(e) = r { tracing::warn!("control socket: {e}"); },
+                    () = cancel.cancelled() => {}
+                }
+            });
+        }
+    }
+
+    /// Leaves the present session, so that nothing of it can touch the next one.
+    pub(super) fn leave(&mut self) {
+        self.write(Kind::SessionEnded, None, None, serde_json::json!({}));
+        self.session = None;
+        self.queue = Queue::default();
+        self.guard = Guard::new(self.options.settings.guard.clone());
+        self.analyzer = Analyzer::default();
+        self.planning = Planning::default();
+        self.dossiers.clear();
+        self.history = History::default();
+        self.rights.clear();
+        self.findings = Arc::from([]);
+        self.frozen = None;
+        self.last_round = None;
+        self.journal_tail = Arc::from([]);
+        let context = self.options.connect.context.clone().unwrap_or_default();
+        self.snapshot = World::empty(&context, Self::now()).snapshot.clone();
+        self.link = Link::Connecting { context: context.into() };
+        self.dirty = true;
+    }
+
+    fn read_in_full(&mut self, detail: Detail, reply: oneshot::Sender<Result<String, String>>) {
+        let Some(session) = &self.session else {
+            let _ = reply.send(Err("not connected".into()));
+            return;
+        };
+        let client = session.conn.read.clone();
+        tokio::spawn(async move {
+            let _ = reply.send(crate::monitor::detail::read(&client, &detail_request(detail)).await.map_err(|e| e.to_string()));
+        });
+    }
+
+    fn publish(&mut self) {
+        self.dirty = false;
+        self.seq += 1;
+        if self.journal_moved {
+            self.journal_moved = false;
+            if let Some(journal) = self.session.as_ref().and_then(|s| s.journal.clone()) {
+                match journal.tail(500) {
+                    Ok(entries) => self.journal_tail = entries.into_iter().map(Arc::new).collect(),
+                    Err(e) => self.control.say(Level::Error, format!("journal: {e}"), Self::now()),
+                }
+            }
+        }
+        let world = World {
+            seq: self.seq,
+            at: Self::now(),
+            link: self.link.clone(),
+            snapshot: self.snapshot.clone(),
+            findings: self.findings.clone(),
+            queue: self.queue.items(),
+            unplanned: Arc::new(self.planning.unplanned()),
+            mode: self.control.mode,
+            brakes: self.control.brakes.clone(),
+            step: self.control.step.clone(),
+            journal: self.journal_tail.clone(),
+            rights: Arc::new(self.rights.iter().map(|(r, (ok, _))| (r.clone(), *ok)).collect()),
+            messages: self.control.messages(),
+            contexts: self.contexts.clone(),
+            last_round: self.last_round,
+        };
+        self.worlds.send_replace(Arc::new(world));
+    }
+
+    /// Asks for the end of the loop.
+    pub(super) fn stop(&mut self) {
+        self.ending = true;
+    }
+
+    /// The end: every action is asked to stop at its next safe point. A write under way is awaited, for it
+    /// is short; one that only waits for its effect is found in the journal by the next start.
+    async fn end(mut self) {
+        let left: Vec<ActionId> = self.flights.keys().cloned().collect();
+        for flight in self.flights.values() {
+            flight.cancel.cancel();
+        }
+        for (_, flight) in self.flights.drain() {
+            if tokio::time::timeout(LANDING, flight.task).await.is_err() {
+                tracing::error!("an action did not stop within {LANDING:?}; the next start looks after it");
+            }
+        }
+        self.write(Kind::SessionEnded, None, None, serde_json::json!({ "in_flight": left }));
+    }
+}
+
+async fn changed(session: &mut Option<Session>) {
+    match session {
+        Some(s) => s.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn detail_request(detail: Detail) -> crate::monitor::detail::Request {
+    use crate::monitor::detail::Request;
+    match detail {
+        Detail::Yaml(object) => Request::Yaml(object),
+        Detail::Logs { pod, container, previous, tail } => Request::Logs { pod, container, previous, tail },
+    }
+}

@@ -1,0 +1,276 @@
+//! A round of the loop: monitor, analyze, plan, execute. In step mode each phase waits for a key and
+//! leaves its product on the screen.
+
+use super::engine::{Engine, Note};
+use super::world::{Level, PhaseProduct};
+use crate::model::dossier::Dossier;
+use crate::model::finding::{Fault, Finding, FindingId, Severity};
+use crate::model::journal::Kind;
+use crate::model::mode::{Mode, PhaseName};
+use crate::model::plan::Proposal;
+use crate::model::snapshot::Snapshot;
+use crate::model::time::{Timestamp, short};
+use chrono::{TimeDelta, Utc};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Engine {
+    /// One round, unless step mode waits for the operator. Expiry and gates are looked at in every mode.
+    pub(super) fn round(&mut self) {
+        let now = Utc::now();
+        for item in self.queue.expire(now) {
+            self.write_item(Kind::Expired, &item, serde_json::json!({}));
+            self.planning.again(&item.proposal.finding);
+        }
+        if self.control.runs_alone() {
+            let snapshot = self.snapshot.clone();
+            self.analyze(&snapshot, now);
+            self.ask_for_plans(&snapshot, now);
+            self.act_alone(now);
+        }
+        self.review(now);
+        self.last_round = Some(now);
+        self.dirty = true;
+    }
+
+    /// The operator asked for the next phase.
+    pub(super) fn step(&mut self) -> Result<String, String> {
+        let now = Utc::now();
+        let phase = self.control.advance()?;
+        let began = Instant::now();
+        let lines = match phase {
+            PhaseName::Monitor => {
+                self.frozen = Some(self.snapshot.clone());
+                seen(&self.snapshot, now)
+            }
+            PhaseName::Analyze => {
+                let snapshot = self.frozen.clone().unwrap_or_else(|| self.snapshot.clone());
+                self.analyze(&snapshot, now);
+                self.findings.iter().map(|f| format!("{} {}: {}", severity(f.severity), f.subject, f.title)).collect()
+            }
+            PhaseName::Plan => {
+                let snapshot = self.frozen.clone().unwrap_or_else(|| self.snapshot.clone());
+                self.planning.all_again();
+                self.ask_for_plans(&snapshot, now);
+                vec![]
+            }
+            PhaseName::Execute => {
+                self.review(now);
+                self.executable()
+            }
+        };
+        let took_ms = began.elapsed().as_secs_f64() * 1000.0;
+        let lines = if lines.is_empty() && phase != PhaseName::Plan { vec!["nothing".to_owned()] } else { lines };
+        self.control.step.products.push(PhaseProduct { phase, at: now, took_ms, lines });
+        self.note_plans();
+        Ok(format!("{} done; next: {}", phase.as_str(), self.control.step.next.as_str()))
+    }
+
+    /// What the execute phase of step mode shows: what could run, and what stops the rest.
+    fn executable(&self) -> Vec<String> {
+        self.queue
+            .items()
+            .iter()
+            .filter(|i| i.pending() || i.state.in_flight())
+            .map(|i| match i.blocked.first() {
+                _ if i.state.in_flight() => format!("{}: {}", i.proposal.id, i.state.word()),
+                Some(r) => format!("{}: blocked, {r}", i.proposal.id),
+                None => format!("{}: waits for approval in Actions", i.proposal.id),
+            })
+            .collect()
+    }
+
+    /// Keeps the plan phase's product current while dossiers arrive.
+    pub(super) fn note_plans(&mut self) {
+        if self.control.mode != Mode::Step || self.control.step.next != PhaseName::Execute {
+            return;
+        }
+        let mut lines: Vec<String> = self
+            .queue
+            .items()
+            .iter()
+            .filter(|i| i.pending())
+            .map(|i| format!("{}: {}", i.proposal.id, i.proposal.title))
+            .collect();
+        lines.extend(self.planning.unplanned().iter().map(|(id, why)| format!("{id}: no proposal, {why}")));
+        if self.planning.busy() {
+            lines.push("reading the live objects…".to_owned());
+        } else if lines.is_empty() {
+            lines.push("nothing".to_owned());
+        }
+        if let Some(p) = self.control.step.products.iter_mut().rfind(|p| p.phase == PhaseName::Plan) {
+            p.lines = lines;
+        }
+    }
+
+    /// Findings from a snapshot; what opened and closed is journalled, and proposals whose trigger is gone
+    /// are withdrawn — but only on the word of fresh data.
+    fn analyze(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
+        let settings = &self.options.settings;
+        let mut found = self.analyzer.analyze(snapshot, &settings.analyze, &settings.plan, now);
+        found.extend(crate::analyze::slo::slo_findings(snapshot, &settings.slo, now));
+        found.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+        let fresh = stale_why(snapshot, now, settings.guard.stale_after).is_none();
+        let found: Vec<Arc<Finding>> = if fresh || self.findings.is_empty() {
+            found.into_iter().map(Arc::new).collect()
+        } else {
+            // Absence in stale data proves nothing: what was known stays.
+            let ids: BTreeSet<FindingId> = found.iter().map(|f| f.id.clone()).collect();
+            let kept = self.findings.iter().filter(|f| !ids.contains(&f.id)).cloned();
+            kept.chain(found.into_iter().map(Arc::new)).collect()
+        };
+        let before: BTreeSet<FindingId> = self.findings.iter().map(|f| f.id.clone()).collect();
+        let after: BTreeSet<FindingId> = found.iter().map(|f| f.id.clone()).collect();
+        for f in found.iter().filter(|f| !before.contains(&f.id)) {
+            self.write(
+                Kind::FindingOpened,
+                None,
+                Some(f.subject.to_string()),
+                serde_json::json!({ "id": f.id, "class": f.fault.class(), "title": f.title, "severity": f.severity, "evidence": f.evidence }),
+            );
+        }
+        for id in before.difference(&after) {
+            self.write(Kind::FindingClosed, None, None, serde_json::json!({ "id": id }));
+            self.dossiers.remove(id);
+            for item in self.queue.withdraw(id, "the trigger is gone", now) {
+                self.write_item(Kind::Superseded, &item, serde_json::json!({ "why": "the trigger is gone" }));
+            }
+        }
+        self.planning.retain(&after);
+        self.findings = found.into();
+        self.hold_if_systemic(now);
+        self.judged.send_replace((snapshot.clone(), self.findings.clone()));
+        self.dirty = true;
+    }
+
+    /// When too much is broken at once, auto stands back.
+    fn hold_if_systemic(&mut self, now: Timestamp) {
+        let held = self.findings.iter().find_map(|f| match &f.fault {
+            Fault::Systemic { share, scope } => Some(Arc::from(format!("{:.0} % of {scope} is broken", share * 100.0))),
+            _ => None,
+        });
+        if let Some(why) = &held
+            && self.control.brakes.held.is_none()
+        {
+            self.control.fall_back(&format!("{why}: this needs a person"), now);
+        }
+        self.control.brakes.held = held;
+    }
+
+    /// Fetches a dossier for every finding that should be planned now. Nothing is planned from stale data,
+    /// and nothing at all in observe mode.
+    fn ask_for_plans(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
+        let Some(session) = &self.session else { return };
+        if self.control.mode == Mode::Observe {
+            return;
+        }
+        if let Some(why) = stale_why(snapshot, now, self.options.settings.guard.stale_after) {
+            for f in self.findings.iter() {
+                if self.queue.open_for(&f.id).is_none() {
+                    self.planning.done(&f.id, Some(why.clone()));
+                }
+            }
+            return;
+        }
+        for finding in self.findings.iter() {
+            if self.queue.in_flight_for(&finding.subject) || !self.planning.start(&finding.id, now) {
+                continue;
+            }
+            let (client, notes) = (session.conn.read.clone(), self.notes.clone());
+            let (finding, snapshot) = (finding.clone(), snapshot.clone());
+            tokio::spawn(async move {
+                let dossier = crate::monitor::dossier::fetch(&client, &finding.subject, &snapshot).await;
+                let _ = notes.send(Note::Dossier(finding.id.clone(), Box::new(dossier))).await;
+            });
+        }
+    }
+
+    /// A dossier arrived: the planner makes a proposal of it, or says why not.
+    pub(super) fn plan(&mut self, id: &FindingId, dossier: Dossier) {
+        let now = Utc::now();
+        let dossier = Arc::new(dossier);
+        self.dossiers.insert(id.clone(), dossier.clone());
+        let Some(finding) = self.findings.iter().find(|f| f.id == *id).cloned() else {
+            self.planning.done(id, None);
+            return;
+        };
+        let snapshot = self.frozen.clone().filter(|_| !self.control.runs_alone()).unwrap_or_else(|| self.snapshot.clone());
+        let made = crate::plan::propose(&finding, &snapshot, &dossier, &self.history, &self.options.settings.plan, now);
+        match made {
+            Err(no) => {
+                self.planning.done(id, Some(no.why.into()));
+                for item in self.queue.withdraw(id, "the planner has no proposal any more", now) {
+                    self.write_item(Kind::Superseded, &item, serde_json::json!({ "why": "no proposal any more" }));
+                }
+            }
+            Ok(proposal) => {
+                self.planning.done(id, None);
+                self.offer(proposal, now);
+            }
+        }
+        self.review(now);
+        self.act_alone(now);
+        self.note_plans();
+    }
+
+    fn offer(&mut self, proposal: Proposal, now: Timestamp) {
+        let id = proposal.id.clone();
+        let offered = self.queue.offer(proposal, now);
+        for old in &offered.superseded {
+            self.write_item(Kind::Superseded, old, serde_json::json!({ "why": "a newer proposal took its place" }));
+        }
+        if offered.added
+            && let Some(item) = self.queue.get(&id)
+        {
+            self.write_item(Kind::Proposed, &item, serde_json::json!({ "proposal": *item.proposal }));
+            self.ask_for_preview(&id);
+            self.ask_for_rights(&item.proposal);
+        }
+    }
+}
+
+/// Why the cluster's data is no basis for planning; `None` if it is fresh.
+pub(super) fn stale_why(snapshot: &Snapshot, now: Timestamp, limit: std::time::Duration) -> Option<Arc<str>> {
+    let limit = TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX);
+    let age = |last: Option<Timestamp>| {
+        last.map_or("never answered".to_owned(), |t| format!("last answered {} ago", short(now.signed_duration_since(t))))
+    };
+    if !snapshot.api.state.is_fresh(now, limit) {
+        return Some(format!("the API server {}: nothing is planned from old data", age(snapshot.api.state.last())).into());
+    }
+    let pods = snapshot.source("pods");
+    (!pods.is_fresh(now, limit))
+        .then(|| format!("the watch of pods {}: nothing is planned from old data", age(pods.last())).into())
+}
+
+fn severity(s: Severity) -> &'static str {
+    match s {
+        Severity::Info => "info",
+        Severity::Warning => "warning",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    }
+}
+
+/// The monitor phase's product in words.
+fn seen(snapshot: &Snapshot, now: Timestamp) -> Vec<String> {
+    let mut by_state: BTreeMap<&str, usize> = BTreeMap::new();
+    for pod in snapshot.workloads.iter().flat_map(|w| w.pods.iter()) {
+        *by_state.entry(pod.status()).or_default() += 1;
+    }
+    let ready = snapshot.nodes.iter().filter(|n| n.ready).count();
+    let mut lines = vec![
+        format!("{} nodes, {ready} ready", snapshot.nodes.len()),
+        format!("{} workloads, {} pods", snapshot.workloads.len(), snapshot.pod_count()),
+    ];
+    lines.extend(by_state.iter().map(|(state, n)| format!("{n} pods {state}")));
+    lines.extend(snapshot.sources.iter().filter_map(|s| {
+        let last = s.state.last()?;
+        let age = now.signed_duration_since(last);
+        (age > TimeDelta::seconds(60)).then(|| format!("{} is {} old", s.name, short(age)))
+    }));
+    let measured = snapshot.metrics.workloads.values().filter(|m| m.now.iter().any(|r| r.fresh().is_some())).count();
+    lines.push(format!("{measured} workloads with fresh metrics"));
+    lines
+}

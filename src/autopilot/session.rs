@@ -1,0 +1,117 @@
+//! One connection to one cluster, with everything that lives and dies with it.
+
+use crate::config::Settings;
+use crate::execute::killswitch::KillSwitch;
+use crate::knowledge::journal::Journal;
+use crate::model::snapshot::Snapshot;
+use crate::model::time::Timestamp;
+use crate::monitor::connect::{ConnectOptions, Connection};
+use crate::monitor::metrics::MetricsHandle;
+use crate::monitor::{self, MonitorHandle};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What lives as long as the connection.
+pub struct Session {
+    /// Clients and cluster identity.
+    pub conn: Connection,
+    /// Cluster watch.
+    pub monitor: MonitorHandle,
+    /// Prometheus.
+    pub metrics: MetricsHandle,
+    /// The journal; without it nothing is written to the cluster.
+    pub journal: Option<Arc<Journal>>,
+    /// Why there is no journal.
+    pub no_journal: Option<Arc<str>>,
+    /// The kill switch of this cluster.
+    pub kill: KillSwitch,
+    /// Where journal, socket and kill file of this cluster live.
+    pub dir: PathBuf,
+    /// Ends everything above.
+    pub cancel: CancellationToken,
+}
+
+/// Where kansole keeps what survives a restart.
+pub fn state_dir(settings: &Settings) -> PathBuf {
+    if let Some(dir) = &settings.connection.state_dir {
+        return PathBuf::from(dir);
+    }
+    use etcetera::BaseStrategy as _;
+    etcetera::choose_base_strategy().map_or_else(
+        |_| std::env::temp_dir().join("kansole"),
+        |base| base.state_dir().unwrap_or_else(|| base.data_dir()).join("kansole"),
+    )
+}
+
+/// The directory of one cluster inside the state directory. Ids are UIDs or hashes; anything else is replaced.
+pub fn cluster_dir(state: &Path, cluster_id: &str) -> PathBuf {
+    let safe: String =
+        cluster_id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    state.join(safe)
+}
+
+impl Session {
+    /// Connects and starts watching. Slow: runs beside the loop.
+    pub async fn open(
+        options: &ConnectOptions,
+        settings: &Settings,
+        with_journal: bool,
+    ) -> Result<Self, monitor::connect::ConnectError> {
+        let conn = monitor::connect::connect(options).await?;
+        let dir = cluster_dir(&state_dir(settings), &conn.info.id);
+        let cancel = CancellationToken::new();
+        let (journal, no_journal) = if with_journal {
+            match Journal::open(&dir.join("journal.db")) {
+                Ok(j) => (Some(Arc::new(j)), None),
+                Err(e) => (None, Some(Arc::from(e.to_string()))),
+            }
+        } else {
+            (None, Some("this command keeps no journal and writes nothing".into()))
+        };
+        let kill_file = settings.guard.kill_file.as_ref().map_or_else(|| dir.join("kill"), PathBuf::from);
+        let kill = KillSwitch::new(conn.act.clone(), kill_file, &settings.guard.kill_configmap);
+        let monitor = monitor::spawn(&conn, &settings.monitor, cancel.clone());
+        let metrics =
+            monitor::metrics::spawn(settings, &conn, monitor.snapshots.clone(), cancel.clone());
+        Ok(Self { conn, monitor, metrics, journal, no_journal, kill, dir, cancel })
+    }
+
+    /// The cluster's snapshot with the metrics beside it.
+    pub fn snapshot(&self, seq: u64, now: Timestamp) -> Arc<Snapshot> {
+        let mut joined = (**self.monitor.snapshots.borrow()).clone();
+        joined.metrics = (**self.metrics.views.borrow()).clone();
+        joined.seq = seq;
+        joined.taken = now;
+        Arc::new(joined)
+    }
+
+    /// Waits until the cluster or its metrics changed.
+    pub async fn changed(&mut self) {
+        let gone = tokio::select! {
+            r = self.monitor.snapshots.changed() => r.is_err(),
+            r = self.metrics.views.changed() => r.is_err(),
+        };
+        if gone {
+            // A watch that ended will not change again: leave the loop to its other sources.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_id_cannot_leave_the_state_directory() {
+        let dir = cluster_dir(Path::new("/state"), "../../etc/x");
+        assert_eq!(dir, Path::new("/state/______etc_x"));
+    }
+}

@@ -1,0 +1,42 @@
+//! `kansole` without a command: the console.
+
+use super::args::Cli;
+use super::{Done, options, runtime, settings};
+use crate::autopilot::session::state_dir;
+use crate::autopilot::{JournalUse, spawn};
+
+pub(super) fn run(cli: &Cli) -> Done {
+    let (loaded, dirs) = settings(cli)?;
+    let options = options(cli, &loaded, JournalUse::Open);
+    let state = state_dir(&options.settings);
+    log_to_file(&state);
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
+        let (handle, loop_task) = spawn(options);
+        let result = crate::console::run::run(handle.clone(), &loaded, &dirs, &state).await;
+        // The loop lands what is in flight, then writes the end of the session.
+        let _ = handle.command(crate::autopilot::world::Command::Shutdown).await;
+        let _ = loop_task.await;
+        result
+    });
+    // Input and signal threads may still block on a terminal that is gone.
+    runtime.shutdown_background();
+    Ok(result?)
+}
+
+/// The console's own log goes to a file, never to the screen. A log that cannot be written is no reason to stop.
+fn log_to_file(state: &std::path::Path) {
+    let path = state.join("kansole.log");
+    let open = || {
+        std::fs::create_dir_all(state)?;
+        if std::fs::metadata(&path).is_ok_and(|m| m.len() > 8 * 1024 * 1024) {
+            std::fs::rename(&path, path.with_extension("log.1"))?;
+        }
+        std::fs::OpenOptions::new().create(true).append(true).open(&path)
+    };
+    if let Ok(file) = open() {
+        let filter = tracing_subscriber::EnvFilter::try_from_env("KANSOLE_LOG")
+            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("kansole=info,warn"));
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(file).try_init();
+    }
+}

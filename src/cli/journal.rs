@@ -1,0 +1,60 @@
+//! `kansole journal`: what was decided and done, read from the file, whether or not kansole runs.
+
+use super::args::{Cli, JournalCmd};
+use super::{Done, Failure, either, print, table};
+use crate::knowledge::journal::Journal;
+use crate::model::journal::Entry;
+
+pub(super) fn run(cli: &Cli, cmd: &JournalCmd) -> Done {
+    let path = super::actions::dir(cli)?.join("journal.db");
+    if !path.exists() {
+        return Err(Failure::Failed(anyhow::anyhow!(
+            "there is no journal for this cluster yet: {} does not exist",
+            path.display()
+        )));
+    }
+    let journal = Journal::open_read_only(&path)?;
+    match cmd {
+        JournalCmd::List { last, action, format } => {
+            let mut entries = journal.tail(*last)?;
+            entries.reverse();
+            if let Some(id) = action {
+                entries.retain(|e| e.record.action.as_deref() == Some(id.as_str()));
+            }
+            either(format.format, &entries, || list(&entries))
+        }
+        JournalCmd::Show { seq, format } => {
+            let entry = journal.entry(*seq)?.ok_or_else(|| anyhow::anyhow!("the journal has no entry {seq}"))?;
+            either(format.format, &entry, || {
+                let payload = serde_json::to_string_pretty(&entry.record.payload).unwrap_or_default();
+                format!("{}hash {}\nprev {}\n{payload}\n", list(std::slice::from_ref(&entry)), entry.hash, entry.prev)
+            })
+        }
+        JournalCmd::Verify(f) => {
+            let report = journal.verify()?;
+            either(f.format, &report, || format!("{report}\n"))
+        }
+        JournalCmd::Export => {
+            let mut text = Vec::new();
+            journal.export(&mut text)?;
+            print(&String::from_utf8_lossy(&text))
+        }
+    }
+}
+
+fn list(entries: &[Entry]) -> String {
+    let rows: Vec<Vec<String>> = entries
+        .iter()
+        .map(|e| {
+            vec![
+                e.seq.to_string(),
+                e.record.at.format("%Y-%m-%d %H:%M:%S").to_string(),
+                e.record.kind.as_str().to_owned(),
+                e.record.actor.clone(),
+                e.record.action.as_deref().unwrap_or_default().to_owned(),
+                e.record.object.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    table(&["SEQ", "TIME (UTC)", "KIND", "ACTOR", "ACTION", "OBJECT"], &rows)
+}

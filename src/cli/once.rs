@@ -1,0 +1,105 @@
+//! `kansole once`: one loop without a screen, as JSON on stdout. Writes nothing, to the cluster or the journal.
+
+use super::args::{Cli, OnceArgs};
+use super::{Done, Failure, options, print_json, runtime, settings};
+use crate::autopilot::handle::LoopHandle;
+use crate::autopilot::world::{Link, World};
+use crate::autopilot::{JournalUse, spawn};
+use crate::model::mode::Mode;
+use crate::model::series::Signal;
+use crate::model::snapshot::SourceState;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) fn run(cli: &Cli, args: &OnceArgs) -> Done {
+    let (loaded, _) = settings(cli)?;
+    let options = options(cli, &loaded, JournalUse::None);
+    runtime()?.block_on(async {
+        let (mut handle, _task) = spawn(options);
+        let world = first_picture(&mut handle, args.timeout).await?;
+        print_json(&report(&world))
+    })
+}
+
+/// Waits until every source has answered or said why not, then until a round was made on that, and every
+/// finding has a proposal with its dry-run or a reason for none. What is not complete when the time is up is
+/// told as it is.
+pub(super) async fn first_picture(handle: &mut LoopHandle, limit: Duration) -> Result<Arc<World>, Failure> {
+    let until = tokio::time::Instant::now() + limit;
+    let broken = |w: &World| matches!(w.link, Link::Broken { .. });
+    let mut world = match handle.wait(limit, |w| broken(w) || settled(w)).await {
+        Ok(world) | Err(world) => world,
+    };
+    if settled(&world) {
+        let seen = chrono::Utc::now();
+        let left = until.saturating_duration_since(tokio::time::Instant::now());
+        world = match handle.wait(left, |w| broken(w) || (w.last_round.is_some_and(|t| t > seen) && planned(w))).await {
+            Ok(world) | Err(world) => world,
+        };
+    }
+    match &world.link {
+        Link::Connected => Ok(world),
+        Link::Broken { why, .. } => Err(Failure::Connect(anyhow::anyhow!("{why}"))),
+        Link::Connecting { .. } => Err(Failure::Connect(anyhow::anyhow!("no answer within {} s", limit.as_secs()))),
+    }
+}
+
+/// Whether every source has answered or said why not.
+fn settled(w: &World) -> bool {
+    let known = |s: &SourceState| !matches!(s, SourceState::Unknown | SourceState::Syncing { .. });
+    let s = &w.snapshot;
+    matches!(w.link, Link::Connected)
+        && !s.sources.is_empty()
+        && known(&s.api.state)
+        && s.sources.iter().all(|s| known(&s.state))
+        && known(&s.metrics.state)
+}
+
+/// Whether every finding has a proposal that the server was asked about, or a reason for none.
+fn planned(w: &World) -> bool {
+    let answered = |id: &str| {
+        w.unplanned.contains_key(id)
+            || w.queue
+                .iter()
+                .any(|i| &*i.proposal.finding == id && (i.preview.is_some() || !i.proposal.plan.writes()))
+    };
+    w.mode == Mode::Observe || w.findings.iter().all(|f| answered(&f.id))
+}
+
+fn report(w: &World) -> Value {
+    let s = &w.snapshot;
+    let metrics: Vec<Value> = s
+        .workloads
+        .iter()
+        .filter_map(|workload| {
+            let m = s.metrics.workloads.get(&workload.key)?;
+            let signals: serde_json::Map<String, Value> = Signal::ALL
+                .iter()
+                .map(|signal| (serde_json::to_value(signal).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default(), json!(m.now(*signal))))
+                .collect();
+            Some(json!({ "workload": workload.key.to_string(), "signals": signals }))
+        })
+        .collect();
+    json!({
+        "cluster": *s.cluster,
+        "taken": s.taken,
+        "mode": w.mode,
+        "api": s.api,
+        "sources": *s.sources,
+        "prometheus": { "state": s.metrics.state, "profile": s.metrics.profile.as_deref() },
+        "summary": {
+            "nodes": s.nodes.len(),
+            "nodes_ready": s.nodes.iter().filter(|n| n.ready).count(),
+            "namespaces": s.namespaces.len(),
+            "workloads": s.workloads.len(),
+            "pods": s.pod_count(),
+        },
+        "metrics": metrics,
+        "findings": *w.findings,
+        "proposals": w.queue.iter().filter(|i| i.pending()).map(|i| json!({
+            "proposal": *i.proposal, "preview": i.preview, "blocked": i.blocked,
+        })).collect::<Vec<_>>(),
+        "unplanned": *w.unplanned,
+    })
+}

@@ -1,0 +1,39 @@
+//! The walk: an operator heals a real cluster from the terminal. Real API server, real controllers, KWOK,
+//! real Prometheus, the real binary on a real tty. Run by `tests/rig/rig run -- cargo test --features rig`.
+
+#[path = "../support/rig.rs"]
+mod rig;
+#[path = "../support/term.rs"]
+mod term;
+
+mod auto;
+mod crash;
+mod heal;
+mod outage;
+mod rights;
+mod step;
+mod toctou;
+
+use rig::Rig;
+use std::path::Path;
+use std::time::Duration;
+use term::Term;
+
+/// Long enough for a busy machine; a wait ends as soon as what it waits for is there.
+const LONG: Duration = Duration::from_secs(90);
+/// For what the screen does by itself.
+const SHORT: Duration = Duration::from_secs(10);
+
+/// The console on the rig, connected and showing the overview.
+fn console(rig: &Rig, config: &Path, more: &[&str]) -> Term {
+    let term = Term::start(&rig.args(config, more), &[], 140, 40);
+    term.expect("nodes", Duration::from_secs(30));
+    term
+}
+
+/// Quits and waits for the end.
+fn quit(mut term: Term) {
+    term.keys("q");
+    let text = term.text();
+    assert_eq!(term.ended(Duration::from_secs(30)), 0, "a clean end; the screen showed:\n{text}");
+}

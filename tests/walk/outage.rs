@@ -1,0 +1,34 @@
+//! Walk f: API server and Prometheus go and come back under the running console.
+
+use super::{LONG, Rig, console, quit};
+use crate::rig::state;
+use std::time::Duration;
+
+#[test]
+fn f_outages_are_shown_with_ages_and_end_by_themselves() {
+    let rig = Rig::here();
+    rig.delete(&["deploy/ledger"]);
+    let config = rig.config("");
+    let term = console(&rig, &config, &[]);
+    rig.until("fresh data", LONG, || term.text(), |t| !t.contains("stale"));
+
+    rig.rig(&["stop", "prometheus"]);
+    term.wait("the age of the metrics", LONG, |s| s.contains("prom") && stale_in(s, "prom"));
+    rig.rig(&["stop", "apiserver"]);
+    term.wait("the age of the cluster's data", LONG, |s| stale_in(s, "api"));
+    assert!(rig.queue_of_running().iter().all(|i| state(i) != "proposed"), "nothing is proposed from stale data");
+
+    rig.rig(&["start", "apiserver"]);
+    rig.rig(&["start", "prometheus"]);
+    term.wait("everything fresh again", Duration::from_secs(120), |s| !stale_in(s, "api") && !stale_in(s, "prom"));
+    // And it works: a new fault is found and proposed.
+    rig.rig(&["apply", "oom"]);
+    rig.action(&config, "ledger-oom", LONG, |i| state(i) == "proposed" && !i["preview"].is_null());
+    quit(term);
+    rig.delete(&["deploy/ledger"]);
+}
+
+/// Whether the header marks a source as stale.
+fn stale_in(screen: &str, source: &str) -> bool {
+    screen.lines().take(3).any(|l| l.split('·').any(|part| part.contains(source) && (part.contains("stale") || part.contains("lost"))))
+}

@@ -1,0 +1,35 @@
+//! Walk d: step mode through one whole loop, each phase's product on the screen.
+
+use super::{LONG, Rig, SHORT, console, quit};
+use crate::rig::state;
+
+#[test]
+fn d_each_phase_waits_for_a_key_and_shows_its_product() {
+    let rig = Rig::here();
+    rig.delete(&["deploy/ledger"]);
+    rig.rig(&["apply", "oom"]);
+    rig.until("the first OOM kill", LONG, || rig.kubectl(&["-n", "shop", "get", "pods", "-l", "app.kubernetes.io/name=ledger", "-o", "json"]), |t| t.contains("OOMKilled"));
+    let config = rig.config("");
+    let mut term = console(&rig, &config, &["--mode", "step"]);
+    term.expect("STEP", SHORT);
+    assert!(!term.text().to_lowercase().contains("oom"), "nothing is analyzed before the operator says so:\n{}", term.text());
+    term.keys("S");
+    term.wait("the monitor phase", SHORT, |s| s.contains("monitor") && s.contains("4 nodes"));
+    term.keys("S");
+    term.wait("the analyze phase", SHORT, |s| s.contains("analyze") && s.contains("ledger"));
+    assert!(rig.queue(&config).iter().all(|i| state(i) != "proposed"), "nothing is planned yet");
+    term.keys("S");
+    term.wait("the plan phase", LONG, |s| s.contains("plan") && s.contains("ledger-oom"));
+    term.keys("S");
+    term.wait("the execute phase", SHORT, |s| s.contains("execute") && s.contains("approval"));
+    let id = rig.action(&config, "ledger-oom", SHORT, |i| state(i) == "proposed" && !i["preview"].is_null())["proposal"]["id"].as_str().unwrap().to_owned();
+    term.keys("4");
+    term.expect("ledger", SHORT);
+    term.keys("\r");
+    term.expect("228Mi", SHORT);
+    term.keys("a");
+    rig.action(&config, &id, LONG, |i| matches!(state(i), "verifying" | "done"));
+    assert_eq!(rig.memory_limit("ledger"), "228Mi");
+    quit(term);
+    rig.delete(&["deploy/ledger"]);
+}

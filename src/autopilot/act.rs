@@ -2,9 +2,9 @@
 
 use super::engine::{Engine, Flight, Note};
 use super::world::{Command, CommandResult, Level};
-use crate::execute::guard::Request;
-use crate::execute::run::{self, Deps, Progress};
-use crate::execute::surroundings::Surroundings;
+use crate::execute::guard::{AUTO, Guard};
+use crate::execute::queue::Queue;
+use crate::execute::{self, Actor, Deps, GuardHistory, Progress, Request, Surroundings};
 use crate::model::action::{ActionState, Approval, Preview, QueueItem, Verdict};
 use crate::model::journal::{Kind, Record};
 use crate::model::mode::Mode;
@@ -13,9 +13,13 @@ use crate::model::time::Timestamp;
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// Actions that are remembered from the journal at start.
+const REMEMBERED: usize = 500;
 
 /// Rights are asked for again after this long: roles change.
 const RIGHTS_AGE: TimeDelta = TimeDelta::seconds(120);
@@ -63,44 +67,37 @@ impl Engine {
         result
     }
 
+    /// An approval by a person or by auto. What a gate holds back stays in the queue, with the reasons.
     fn approve(&mut self, id: &ActionId, approval: Approval) -> CommandResult {
         let now = approval.at;
         let item = self.queue.get(id).ok_or_else(|| format!("there is no action {id}"))?;
-        if !item.proposal.plan.writes() {
+        if !item.proposal.plan.writes() && item.proposal.plan.steps.is_empty() {
             return Err(format!("{id} is advice: there is nothing to run"));
         }
-        let by_auto = approval.by == AUTO;
-        self.queue.approve(id, &approval, now).map_err(|e| e.to_string())?;
-        let item = self.queue.get(id).unwrap_or(item);
-        self.write_item(Kind::Approved, &item, json!({ "by": approval.by, "hash": approval.hash }));
-        let request = self.request(&item, by_auto, now);
-        match self.guard.permit(&request, approval) {
-            Err(reasons) => {
-                let text = reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                self.queue.transition(id, ActionState::Refused { reasons }, now, &text);
-                if let Some(item) = self.queue.get(id) {
-                    self.write_item(Kind::Refused, &item, json!({ "why": text }));
-                }
-                self.planning.again(&item.proposal.finding);
-                Err(format!("{id} refused: {text}"))
-            }
-            Ok(permit) => {
-                let deps = self.deps().ok_or("not connected")?;
-                let cancel = deps.cancel.clone();
-                let task = tokio::spawn(run::run(permit, deps));
-                self.fly(id, cancel, task);
-                Ok(format!("{id} approved"))
-            }
+        let permit = self.with_request(&item, actor_of(&approval), now, |guard, request| guard.permit(request, approval.clone()));
+        let permit = permit.map_err(|reasons| {
+            let text = told(&reasons);
+            self.queue.set_blocked(id, reasons);
+            self.write_item(Kind::Refused, &item, json!({ "by": approval.by, "hash": approval.hash, "why": text }));
+            format!("{id} refused: {text}")
+        })?;
+        self.queue.approve(id, approval).map_err(|e| e.to_string())?;
+        if let Some(item) = self.queue.get(id) {
+            self.write_item(Kind::Approved, &item, json!({ "hash": item.proposal.hash }));
         }
+        let deps = self.deps().ok_or("not connected, or no journal")?;
+        let cancel = deps.cancel.clone();
+        self.fly(id, cancel, execute::run(permit, deps));
+        Ok(format!("{id} approved"))
     }
 
-    fn fly<T: Send + 'static>(&mut self, id: &ActionId, cancel: CancellationToken, task: tokio::task::JoinHandle<T>) {
+    /// Starts a task that carries an action on; its end comes back as a note.
+    fn fly(&mut self, id: &ActionId, cancel: CancellationToken, course: impl Future<Output = QueueItem> + Send + 'static) {
         let (notes, id2) = (self.notes.clone(), id.clone());
+        let course = tokio::spawn(course);
         let task = tokio::spawn(async move {
-            if let Err(e) = task.await {
-                tracing::error!("action {id2} ended abnormally: {e}");
-            }
-            let _ = notes.send(Note::Landed(id2)).await;
+            let ended = course.await.map_err(|e| e.to_string());
+            let _ = notes.send(Note::Landed(id2, Box::new(ended))).await;
         });
         self.flights.insert(id.clone(), Flight { cancel, task });
     }
@@ -117,14 +114,14 @@ impl Engine {
             }
         });
         Some(Deps {
-            read: session.conn.read.clone(),
             act: session.conn.act.clone(),
             ledger: session.journal.clone()?,
             kill: session.kill.clone(),
-            judged: self.judged.subscribe(),
+            worlds: self.judged.subscribe(),
             settings: self.options.settings.guard.clone(),
             progress,
             cancel: CancellationToken::new(),
+            clock: Arc::new(Utc::now),
         })
     }
 
@@ -135,24 +132,22 @@ impl Engine {
         Ok(format!("{id} rejected"))
     }
 
+    /// Undo for the operator. An action that is still being verified is stopped first, so that its target
+    /// has one writer; it is undone as soon as it has stopped.
     fn revert(&mut self, id: &ActionId) -> CommandResult {
+        let now = Utc::now();
         let item = self.queue.get(id).ok_or_else(|| format!("there is no action {id}"))?;
-        if let Some(why) = &self.control.brakes.read_only {
-            return Err(format!("read-only: {why}"));
-        }
-        if self.control.mode == Mode::Observe {
-            return Err("observe mode writes nothing: choose manual first".into());
-        }
         if let Some(flight) = self.flights.get(id) {
-            // The running action owns its target: it is told to stop and undo, so that there is one writer.
             flight.cancel.cancel();
-            return Err(format!("{id} is {}: asked it to stop; revert it again once it has", item.state.word()));
+            self.undo_next.insert(id.clone());
+            return Ok(format!("{id} is {}: it stops, then it is undone", item.state.word()));
         }
-        run::can_revert(&item).map_err(|why| format!("{id} cannot be undone: {why}"))?;
+        let by = self.options.actor.clone();
+        let permit = self.with_request(&item, Actor::Person, now, |guard, request| guard.permit_revert(request, &by));
+        let permit = permit.map_err(|reasons| format!("{id} cannot be undone: {}", told(&reasons)))?;
         let deps = self.deps().ok_or("not connected, or no journal")?;
         let cancel = deps.cancel.clone();
-        let task = tokio::spawn(run::revert((*item).clone(), self.options.actor.clone(), deps));
-        self.fly(id, cancel, task);
+        self.fly(id, cancel, execute::revert(permit, deps));
         Ok(format!("{id}: undoing"))
     }
 
@@ -209,32 +204,36 @@ impl Engine {
 
     /// Asks the guard why each pending proposal could not run now, for the screen and for auto mode.
     pub(super) fn review(&mut self, now: Timestamp) {
-        let by_auto = self.control.mode == Mode::Auto && !self.control.brakes.paused;
+        let actor = if self.control.may_act_alone() { Actor::Auto } else { Actor::Person };
         for item in self.queue.items().iter().filter(|i| i.pending() && i.proposal.plan.writes()) {
             self.ask_for_rights(&item.proposal);
-            let blocked = self.guard.review(&self.request(item, by_auto, now));
+            let blocked = self.with_request(item, actor, now, |guard, request| guard.review(request));
             self.dirty |= self.queue.set_blocked(&item.proposal.id, blocked);
         }
     }
 
-    /// Everything the guard looks at, as it is now.
-    fn request(&self, item: &QueueItem, by_auto: bool, now: Timestamp) -> Request {
-        let dossier = self.dossiers.get(&item.proposal.finding);
-        Request {
-            item: Arc::new(item.clone()),
-            cluster: self.snapshot.cluster.id.clone(),
+    /// Puts together everything the guard looks at, as it is now, and lets it decide.
+    fn with_request<T>(&mut self, item: &QueueItem, actor: Actor, now: Timestamp, decide: impl FnOnce(&mut Guard, &Request<'_>) -> T) -> T {
+        let surroundings = self.dossiers.get(&item.proposal.finding).map(|d| Surroundings::of(d));
+        let rights: BTreeMap<Right, bool> = self.rights.iter().map(|(r, (ok, _))| (r.clone(), *ok)).collect();
+        let queue = self.queue.items();
+        let brakes = &self.control.brakes;
+        let request = Request {
+            item,
+            actor,
             mode: self.control.mode,
-            paused: self.control.brakes.paused,
-            by_auto,
-            read_only: self.control.brakes.read_only.clone(),
-            killed: self.control.brakes.killed.clone(),
-            snapshot: self.snapshot.clone(),
-            findings: self.findings.clone(),
-            surroundings: dossier.map(|d| Surroundings::of(d)),
-            rights: self.rights.iter().map(|(r, (ok, _))| (r.clone(), *ok)).collect(),
-            in_flight: self.queue.in_flight(),
+            paused: brakes.paused,
+            read_only: brakes.read_only.as_deref(),
+            killed: brakes.killed.as_deref(),
+            snapshot: &self.snapshot,
+            findings: &self.findings,
+            surroundings: surroundings.as_ref(),
+            rights: &rights,
+            queue: &queue,
+            memory_raises: self.options.settings.plan.memory_raises,
             now,
-        }
+        };
+        decide(&mut self.guard, &request)
     }
 
     pub(super) fn ask_for_preview(&self, id: &ActionId) {
@@ -244,7 +243,7 @@ impl Engine {
         }
         let (client, notes, proposal) = (session.conn.act.clone(), self.notes.clone(), item.proposal.clone());
         tokio::spawn(async move {
-            let preview = crate::execute::preview::preview(&client, &proposal.plan).await;
+            let preview = execute::preview(&client, &proposal.plan).await;
             let _ = notes.send(Note::Previewed(proposal.id.clone(), proposal.hash.clone(), Box::new(preview))).await;
         });
     }
@@ -290,69 +289,111 @@ impl Engine {
 
     // --- actions under way -----------------------------------------------------------------------
 
+    /// An action moved. It has journalled that itself, before it said so.
     pub(super) fn progressed(&mut self, p: Progress) {
-        let now = Utc::now();
         self.journal_moved = true;
-        let ended = p.state.ended();
-        let text = format!("{}: {}", p.id, p.what);
-        self.queue.progress(&p);
-        self.control.say(if matches!(p.state, ActionState::Failed { .. } | ActionState::HandedOver { .. }) { Level::Error } else { Level::Info }, text, now);
-        if !ended {
-            return;
+        let what = p.item.story.last().map_or_else(|| p.item.state.word().to_owned(), |m| m.what.clone());
+        let level = match p.item.state {
+            ActionState::Failed { .. } | ActionState::HandedOver { .. } => Level::Error,
+            ActionState::Refused { .. } | ActionState::Reverting { .. } => Level::Warning,
+            _ => Level::Info,
+        };
+        self.control.say(level, format!("{}: {what}", p.item.proposal.id), Utc::now());
+        self.queue.replace((*p.item).clone());
+    }
+
+    /// An action's task ended: the guard, the planner and the modes learn from it.
+    pub(super) fn landed(&mut self, id: &ActionId, ended: Result<QueueItem, String>) {
+        let now = Utc::now();
+        self.flights.remove(id);
+        self.journal_moved = true;
+        match ended {
+            Ok(item) => {
+                self.queue.replace(item.clone());
+                self.guard.conclude(&item);
+                if item.state.ended() {
+                    self.learn(&item, now);
+                }
+            }
+            Err(why) => {
+                self.control.say(Level::Error, format!("{id} ended abnormally ({why}): the next start looks after it"), now);
+                self.control.fall_back("an action ended abnormally", now);
+            }
         }
-        let Some(item) = self.queue.get(&p.id) else { return };
-        self.guard.learn(&item, now);
-        self.history.learn(&item, now);
-        let finding = item.proposal.finding.clone();
+        if self.undo_next.remove(id)
+            && let Err(why) = self.revert(id)
+        {
+            self.control.say(Level::Warning, why, now);
+        }
+        self.review(now);
+    }
+
+    fn learn(&mut self, item: &QueueItem, now: Timestamp) {
+        learn(&mut self.history, item);
+        let finding = &item.proposal.finding;
         match &item.state {
-            ActionState::HandedOver { why } => self.planning.mute(&finding, None, format!("handed over: {why}")),
+            ActionState::HandedOver { why } => self.planning.mute(finding, None, format!("handed over: {why}")),
             ActionState::Reverted { why, .. } => {
                 let until = now + TimeDelta::from_std(self.options.settings.guard.cooldown).unwrap_or_default();
-                self.planning.mute(&finding, Some(until), format!("reverted: {why}"));
+                self.planning.mute(finding, Some(until), format!("undone: {why}"));
             }
-            _ => self.planning.again(&finding),
+            _ => self.planning.again(finding),
         }
-        if let ActionState::Reverted { verdict: Some(Verdict::Harmful), .. } | ActionState::Failed { .. } | ActionState::HandedOver { .. } = &item.state {
+        if let ActionState::Reverted { verdict: Some(Verdict::Harmful), .. }
+        | ActionState::Failed { .. }
+        | ActionState::HandedOver { .. } = &item.state
+        {
             self.control.fall_back(&format!("{} ended {}", item.proposal.id, item.state.word()), now);
         }
     }
 
-    pub(super) fn landed(&mut self, id: &ActionId) {
-        self.flights.remove(id);
-        self.review(Utc::now());
+    /// After a start: what the journal says was in flight is taken up again, each by its own task, once
+    /// there is a picture of the cluster to judge by.
+    pub(super) fn remember(&mut self) {
+        let Some(journal) = self.session.as_ref().and_then(|s| s.journal.clone()) else { return };
+        match journal.items(REMEMBERED) {
+            Err(e) => self.control.brakes.read_only = Some(format!("the journal cannot be read: {e}").into()),
+            Ok(items) => {
+                self.guard = Guard::new(self.options.settings.guard.clone(), GuardHistory::from_items(&items));
+                items.iter().filter(|i| i.state.ended()).for_each(|i| learn(&mut self.history, i));
+                self.to_resume = items.iter().filter(|i| i.state.in_flight()).map(|i| i.proposal.id.clone()).collect();
+                self.queue = Queue::restore(items);
+            }
+        }
     }
 
-    /// After a start: what the journal says was in flight is taken up again, each by its own task.
-    pub(super) fn resume_in_flight(&mut self) {
-        let now = Utc::now();
-        let Some(journal) = self.session.as_ref().and_then(|s| s.journal.clone()) else { return };
-        let (known, open) = match (journal.items(200), journal.in_flight()) {
-            (Ok(known), Ok(open)) => (known, open),
-            (Err(e), _) | (_, Err(e)) => {
-                self.control.brakes.read_only = Some(format!("the journal cannot be read: {e}").into());
-                return;
-            }
-        };
-        for item in &known {
-            self.guard.learn(item, now);
-            self.history.learn(item, now);
+    /// Takes up what was in flight, as soon as the data is fresh enough for the guard's leave.
+    pub(super) fn resume_in_flight(&mut self, now: Timestamp) {
+        let stale = super::round::stale_why(&self.snapshot, now, self.options.settings.guard.stale_after);
+        if self.to_resume.is_empty() || stale.is_some() {
+            return;
         }
-        self.queue.restore(known);
-        for item in open {
-            let Some(deps) = self.deps() else { return };
-            let id = item.proposal.id.clone();
-            self.control.say(Level::Warning, format!("{id} was {} when kansole ended: looking at the cluster", item.state.word()), now);
-            let cancel = deps.cancel.clone();
-            let task = tokio::spawn(run::resume(item, deps));
-            self.fly(&id, cancel, task);
+        for id in std::mem::take(&mut self.to_resume) {
+            let Some(item) = self.queue.get(&id) else { continue };
+            let permit = self.with_request(&item, Actor::Person, now, |guard, request| guard.permit_resume(request));
+            match (permit, self.deps()) {
+                (Ok(permit), Some(deps)) => {
+                    self.control.say(Level::Warning, format!("{id} was {} when kansole ended: looking at the cluster", item.state.word()), now);
+                    let cancel = deps.cancel.clone();
+                    self.fly(&id, cancel, execute::resume(permit, deps));
+                }
+                (Err(reasons), _) => {
+                    let why = format!("it was {} when kansole ended, and may not be finished now: {}", item.state.word(), told(&reasons));
+                    let mut item = (*item).clone();
+                    item.state = ActionState::HandedOver { why: why.clone() };
+                    self.write_item(Kind::HandedOver, &item, json!({ "why": why }));
+                    self.control.say(Level::Error, format!("{id}: {why}"), now);
+                    self.queue.replace(item);
+                }
+                (Ok(_), None) => {}
+            }
         }
     }
 
     // --- kill switch -----------------------------------------------------------------------------
 
     fn pull_kill_switch(&mut self, on: bool) -> String {
-        let Some(session) = &self.session else { return "not connected: nothing can be written anyway".into() };
-        session.kill.set(on);
+        self.kill_handle.set(on);
         self.control.brakes.killed = on.then(|| "key".into());
         self.control.brakes.paused = true;
         self.write(Kind::KillSwitch, None, None, json!({ "on": on, "by": "key" }));
@@ -364,7 +405,7 @@ impl Engine {
         let Some(session) = &self.session else { return };
         let (kill, notes) = (session.kill.clone(), self.notes.clone());
         tokio::spawn(async move {
-            let why = kill.check().await.err().map(|reason| Arc::from(reason.to_string()));
+            let why = kill.check(Actor::Person).await.err().map(|reason| Arc::from(reason.to_string()));
             let _ = notes.send(Note::Killed(why)).await;
         });
     }
@@ -425,5 +466,17 @@ impl Engine {
     }
 }
 
-/// The actor of auto mode.
-pub const AUTO: &str = "auto";
+fn actor_of(approval: &Approval) -> Actor {
+    if approval.by == AUTO { Actor::Auto } else { Actor::Person }
+}
+
+fn told(reasons: &[crate::model::action::Refusal]) -> String {
+    reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// What the planner remembers of an action that was written: it counts, and its verdict teaches.
+fn learn(history: &mut crate::plan::history::History, item: &QueueItem) {
+    let (Some(approval), Some(outcome)) = (&item.approval, &item.outcome) else { return };
+    history.applied(&item.proposal, approval.at);
+    history.judged(item.proposal.strategy, outcome.verdict, None);
+}

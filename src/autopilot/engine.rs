@@ -3,23 +3,20 @@
 use super::control::Control;
 use super::handle::LoopHandle;
 use super::planning::Planning;
-use super::session::Session;
+use super::session::{OpenError, Session};
 use super::world::{Command, CommandResult, Detail, Level, Link, World};
 use super::{JournalUse, Options};
 use crate::analyze::Analyzer;
-use crate::execute::guard::Guard;
-use crate::execute::queue::Queue;
-use crate::execute::run::Progress;
-use crate::model::action::Preview;
+use crate::execute::{Guard, GuardHistory, KillHandle, Progress, Queue};
+use crate::model::action::{Preview, QueueItem};
 use crate::model::dossier::Dossier;
 use crate::model::finding::{Finding, FindingId};
 use crate::model::journal::Kind;
 use crate::model::plan::{ActionId, Right};
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
-use crate::monitor::connect::ConnectError;
 use crate::plan::history::History;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -36,7 +33,7 @@ const RECONNECT: Duration = Duration::from_secs(2);
 /// What background work reports back.
 pub(super) enum Note {
     /// A connection was made or not.
-    Connected(Box<Result<Session, ConnectError>>),
+    Connected(Box<Result<Session, OpenError>>),
     /// A dossier for a finding arrived.
     Dossier(FindingId, Box<Dossier>),
     /// The server's dry-run of a proposal, by id and hash.
@@ -45,8 +42,8 @@ pub(super) enum Note {
     Rights(BTreeMap<Right, Result<bool, String>>),
     /// An action moved.
     Progress(Box<Progress>),
-    /// An action's task ended.
-    Landed(ActionId),
+    /// An action's task ended: with its item, or abnormally.
+    Landed(ActionId, Box<Result<QueueItem, String>>),
     /// The kill switch was looked at.
     Killed(Option<Arc<str>>),
 }
@@ -77,6 +74,14 @@ pub(super) struct Engine {
     pub(super) history: History,
     pub(super) rights: BTreeMap<Right, (bool, Timestamp)>,
     pub(super) flights: HashMap<ActionId, Flight>,
+    /// Actions to undo as soon as they have stopped.
+    pub(super) undo_next: BTreeSet<ActionId>,
+    /// Actions that were in flight when kansole ended.
+    pub(super) to_resume: Vec<ActionId>,
+    /// Rights being asked for.
+    pub(super) asking: BTreeSet<Right>,
+    /// The kill switch of this process: it outlives every session.
+    pub(super) kill_handle: KillHandle,
     pub(super) notes: mpsc::Sender<Note>,
     /// Snapshot and findings of the last judgement: what verification watches.
     pub(super) judged: watch::Sender<(Arc<Snapshot>, Arc<[Arc<Finding>]>)>,
@@ -112,7 +117,7 @@ impl Engine {
             link: worlds.borrow().link.clone(),
             session: None,
             queue: Queue::default(),
-            guard: Guard::new(options.settings.guard.clone()),
+            guard: Guard::new(options.settings.guard.clone(), GuardHistory::default()),
             analyzer: Analyzer::default(),
             judged: watch::channel((snapshot.clone(), findings.clone())).0,
             findings,
@@ -121,6 +126,10 @@ impl Engine {
             history: History::default(),
             rights: BTreeMap::new(),
             flights: HashMap::new(),
+            undo_next: BTreeSet::new(),
+            to_resume: Vec::new(),
+            asking: BTreeSet::new(),
+            kill_handle: KillHandle::default(),
             notes,
             frozen: None,
             snapshot,
@@ -194,7 +203,7 @@ impl Engine {
             Note::Previewed(id, hash, preview) => self.previewed(&id, &hash, *preview),
             Note::Rights(rights) => self.learn_rights(rights),
             Note::Progress(progress) => self.progressed(*progress),
-            Note::Landed(id) => self.landed(&id),
+            Note::Landed(id, ended) => self.landed(&id, *ended),
             Note::Killed(why) => self.kill_switch_seen(why),
         }
     }
@@ -208,15 +217,15 @@ impl Engine {
         }
         let settings = self.options.settings.clone();
         let with_journal = self.options.journal == JournalUse::Open;
-        let notes = self.notes.clone();
+        let (notes, kill) = (self.notes.clone(), self.kill_handle.clone());
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
-            let result = Session::open(&connect, &settings, with_journal).await;
+            let result = Session::open(&connect, &settings, with_journal, kill).await;
             let _ = notes.send(Note::Connected(Box::new(result))).await;
         });
     }
 
-    fn connected(&mut self, result: Result<Session, ConnectError>) {
+    fn connected(&mut self, result: Result<Session, OpenError>) {
         let now = Self::now();
         match result {
             Err(e) => {
@@ -256,7 +265,7 @@ impl Engine {
                 "context": info.context, "server": info.server, "version": info.version,
                 "mode": self.control.mode, "pid": std::process::id(), "kansole": env!("CARGO_PKG_VERSION"),
             }));
-            self.resume_in_flight();
+            self.remember();
             let handle = self.handle.clone();
             tokio::spawn(async move {
                 tokio::select! {
@@ -272,12 +281,14 @@ impl Engine {
         self.write(Kind::SessionEnded, None, None, serde_json::json!({}));
         self.session = None;
         self.queue = Queue::default();
-        self.guard = Guard::new(self.options.settings.guard.clone());
+        self.guard = Guard::new(self.options.settings.guard.clone(), GuardHistory::default());
         self.analyzer = Analyzer::default();
         self.planning = Planning::default();
         self.dossiers.clear();
         self.history = History::default();
         self.rights.clear();
+        self.asking.clear();
+        self.to_resume.clear();
         self.findings = Arc::from([]);
         self.frozen = None;
         self.last_round = None;

@@ -29,6 +29,7 @@ impl Engine {
             self.ask_for_plans(&snapshot, now);
             self.act_alone(now);
         }
+        self.resume_in_flight(now);
         self.review(now);
         self.last_round = Some(now);
         self.dirty = true;

@@ -1,16 +1,42 @@
 //! One connection to one cluster, with everything that lives and dies with it.
 
 use crate::config::Settings;
-use crate::execute::killswitch::KillSwitch;
+use crate::execute::{KillHandle, KillSwitch};
 use crate::knowledge::journal::Journal;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
-use crate::monitor::connect::{ConnectOptions, Connection};
+use crate::monitor::connect::{ConnectError, ConnectOptions, Connection};
 use crate::monitor::metrics::MetricsHandle;
 use crate::monitor::{self, MonitorHandle};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The cluster.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A setting that can only be judged now.
+    #[error("{0}")]
+    Setting(String),
+}
+
+impl OpenError {
+    /// Whether trying again can help without anybody changing a file.
+    pub fn worth_retrying(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect(
+                ConnectError::Unreachable { .. }
+                    | ConnectError::Tls { .. }
+                    | ConnectError::Unauthorized { .. }
+                    | ConnectError::Plugin { .. }
+            )
+        )
+    }
+}
 
 /// What lives as long as the connection.
 pub struct Session {
@@ -57,7 +83,8 @@ impl Session {
         options: &ConnectOptions,
         settings: &Settings,
         with_journal: bool,
-    ) -> Result<Self, monitor::connect::ConnectError> {
+        kill: KillHandle,
+    ) -> Result<Self, OpenError> {
         let conn = monitor::connect::connect(options).await?;
         let dir = cluster_dir(&state_dir(settings), &conn.info.id);
         let cancel = CancellationToken::new();
@@ -70,7 +97,8 @@ impl Session {
             (None, Some("this command keeps no journal and writes nothing".into()))
         };
         let kill_file = settings.guard.kill_file.as_ref().map_or_else(|| dir.join("kill"), PathBuf::from);
-        let kill = KillSwitch::new(conn.act.clone(), kill_file, &settings.guard.kill_configmap);
+        let kill = KillSwitch::new(kill, &kill_file, &settings.guard.kill_configmap, conn.act.clone())
+            .map_err(OpenError::Setting)?;
         let monitor = monitor::spawn(&conn, &settings.monitor, cancel.clone());
         let metrics =
             monitor::metrics::spawn(settings, &conn, monitor.snapshots.clone(), cancel.clone());

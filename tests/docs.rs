@@ -1,0 +1,109 @@
+//! Keeps generated documentation equal to the program. Rewrite it with `KANSOLE_BLESS=1 cargo test --test docs`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+fn same(file: &str, fresh: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(file);
+    if std::env::var_os("KANSOLE_BLESS").is_some() {
+        std::fs::write(&path, fresh).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == fresh, "docs/{file} is out of date: KANSOLE_BLESS=1 cargo test --test docs writes it anew");
+}
+
+#[test]
+fn the_key_reference_is_what_the_program_prints() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = Command::new(env!("CARGO_BIN_EXE_kansole"))
+        .args(["keys", "--format", "markdown"])
+        .env("XDG_CONFIG_HOME", dir.path())
+        .env_remove("KANSOLE_KEYMAP")
+        .output()
+        .unwrap();
+    assert!(out.status.success());
+    same("keys.md", &String::from_utf8(out.stdout).unwrap());
+}
+
+#[test]
+fn the_configuration_reference_has_every_setting_with_its_default() {
+    let source = include_str!("../src/config/settings.rs");
+    let defaults = toml::Table::try_from(kansole::config::Settings::default()).unwrap();
+    let structs = documented(source);
+    let mut out = String::from(
+        "# Configuration\n\n`config.toml` in the XDG configuration directory of kansole (`~/.config/kansole/`), or the file named by\n`--config`. Every setting is optional. Layers: defaults, then the file, then `KANSOLE_*`, then flags.\nDurations are written `500ms`, `30s`, `5m`, `1h30m`, `7d`.\n",
+    );
+    for (section, _, about) in &structs["Settings"] {
+        let name = if section == "plan" { "Planning".into() } else { capital(section) };
+        if section == "slo" {
+            let _ = write!(out, "\n## `[[slo]]`\n\n{about} Each entry has:\n\n| key | meaning |\n|---|---|\n");
+            for (key, _, doc) in &structs["Slo"] {
+                let _ = writeln!(out, "| `{key}` | {doc} |");
+            }
+            let _ = write!(out, "\n`indicator` is one of:\n\n");
+            for (key, _, doc) in &structs["Indicator"] {
+                let _ = writeln!(out, "* `{key}`: {doc}");
+            }
+            continue;
+        }
+        let _ = write!(out, "\n## `[{section}]`\n\n{about}\n\n| key | default | meaning |\n|---|---|---|\n");
+        let values = defaults.get(section).and_then(toml::Value::as_table);
+        for (key, _, doc) in &structs[&name] {
+            let default = values.and_then(|t| t.get(key)).map_or("unset".to_owned(), |v| format!("`{v}`"));
+            let _ = writeln!(out, "| `{key}` | {default} | {doc} |");
+        }
+    }
+    assert!(!out.contains("|  |"), "a setting has no doc");
+    same("config.md", &out);
+}
+
+fn capital(word: &str) -> String {
+    word[..1].to_uppercase() + &word[1..]
+}
+
+/// Fields of each struct or enum of a source file, in order: name, type, doc.
+fn documented(source: &str) -> BTreeMap<String, Vec<(String, String, String)>> {
+    let mut found: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    let (mut current, mut doc) = (String::new(), String::new());
+    for line in source.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("///") {
+            if !doc.is_empty() {
+                doc.push(' ');
+            }
+            doc.push_str(text.trim());
+            continue;
+        }
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["pub", "struct" | "enum", name, "{"] => current = (*name).to_owned(),
+            [name, "{"] if name.starts_with(char::is_uppercase) && current != "Indicator" => current = (*name).to_owned(),
+            _ => {
+                let field = line.trim_start_matches("pub ");
+                let is_variant = current == "Indicator" && field.starts_with(char::is_uppercase);
+                let name: String = field.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let rest = field[name.len()..].trim();
+                if !doc.is_empty() && (is_variant || (rest.starts_with(':') && name.starts_with(char::is_lowercase))) {
+                    let shown = if is_variant { snake(&name) } else { name };
+                    found.entry(current.clone()).or_default().push((shown, rest.to_owned(), std::mem::take(&mut doc)));
+                }
+            }
+        }
+        if !line.starts_with('#') {
+            doc.clear();
+        }
+    }
+    found
+}
+
+fn snake(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.extend(c.to_lowercase());
+    }
+    out
+}

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Actions that are remembered from the journal at start.
-const REMEMBERED: usize = 500;
+pub(super) const REMEMBERED: usize = 500;
 
 /// Rights are asked for again after this long: roles change.
 const RIGHTS_AGE: TimeDelta = TimeDelta::seconds(120);
@@ -38,7 +38,7 @@ impl Engine {
                 let text = self.control.set_mode(mode);
                 self.write(Kind::ModeChanged, None, None, json!({ "mode": mode, "text": text }));
                 if mode == Mode::Observe {
-                    self.withdraw_all("observe mode proposes nothing", now);
+                    self.withdraw("observe mode proposes nothing", |_| false, now);
                 }
                 Ok(text)
             }
@@ -70,10 +70,8 @@ impl Engine {
     /// An approval by a person or by auto. What a gate holds back stays in the queue, with the reasons.
     fn approve(&mut self, id: &ActionId, approval: Approval) -> CommandResult {
         let now = approval.at;
-        let item = self.queue.get(id).ok_or_else(|| format!("there is no action {id}"))?;
-        if !item.proposal.plan.writes() && item.proposal.plan.steps.is_empty() {
-            return Err(format!("{id} is advice: there is nothing to run"));
-        }
+        let deps = self.deps().ok_or("not connected, or no journal")?;
+        let item = self.item(id)?;
         let permit = self.with_request(&item, actor_of(&approval), now, |guard, request| guard.permit(request, approval.clone()));
         let permit = permit.map_err(|reasons| {
             let text = told(&reasons);
@@ -81,14 +79,15 @@ impl Engine {
             self.write_item(Kind::Refused, &item, json!({ "by": approval.by, "hash": approval.hash, "why": text }));
             format!("{id} refused: {text}")
         })?;
-        self.queue.approve(id, approval).map_err(|e| e.to_string())?;
-        if let Some(item) = self.queue.get(id) {
-            self.write_item(Kind::Approved, &item, json!({ "hash": item.proposal.hash }));
-        }
-        let deps = self.deps().ok_or("not connected, or no journal")?;
+        let item = self.queue.approve(id, &approval.hash, &approval.by, now).map_err(|e| e.to_string())?;
+        self.write_item(Kind::Approved, &item, json!({ "hash": item.proposal.hash }));
         let cancel = deps.cancel.clone();
         self.fly(id, cancel, execute::run(permit, deps));
         Ok(format!("{id} approved"))
+    }
+
+    fn item(&self, id: &ActionId) -> Result<Arc<QueueItem>, String> {
+        self.queue.get(id).cloned().ok_or_else(|| format!("there is no action {id}: it may have been replaced"))
     }
 
     /// Starts a task that carries an action on; its end comes back as a note.
@@ -136,7 +135,7 @@ impl Engine {
     /// has one writer; it is undone as soon as it has stopped.
     fn revert(&mut self, id: &ActionId) -> CommandResult {
         let now = Utc::now();
-        let item = self.queue.get(id).ok_or_else(|| format!("there is no action {id}"))?;
+        let item = self.item(id)?;
         if let Some(flight) = self.flights.get(id) {
             flight.cancel.cancel();
             self.undo_next.insert(id.clone());
@@ -208,7 +207,8 @@ impl Engine {
         for item in self.queue.items().iter().filter(|i| i.pending() && i.proposal.plan.writes()) {
             self.ask_for_rights(&item.proposal);
             let blocked = self.with_request(item, actor, now, |guard, request| guard.review(request));
-            self.dirty |= self.queue.set_blocked(&item.proposal.id, blocked);
+            self.dirty |= item.blocked != blocked;
+            self.queue.set_blocked(&item.proposal.id, blocked);
         }
     }
 
@@ -249,7 +249,8 @@ impl Engine {
     }
 
     pub(super) fn previewed(&mut self, id: &ActionId, hash: &str, preview: Preview) {
-        if self.queue.set_preview(id, hash, preview) {
+        if self.queue.get(id).is_some_and(|i| i.proposal.hash == hash) {
+            self.queue.set_preview(id, Arc::new(preview));
             self.act_alone(Utc::now());
         }
     }
@@ -299,7 +300,14 @@ impl Engine {
             _ => Level::Info,
         };
         self.control.say(level, format!("{}: {what}", p.item.proposal.id), Utc::now());
-        self.queue.replace((*p.item).clone());
+        self.take(p.item);
+    }
+
+    /// Takes an item as its action left it.
+    fn take(&mut self, item: Arc<QueueItem>) {
+        if let Err(e) = self.queue.update(item) {
+            self.control.say(Level::Error, format!("queue: {e}"), Utc::now());
+        }
     }
 
     /// An action's task ended: the guard, the planner and the modes learn from it.
@@ -309,7 +317,7 @@ impl Engine {
         self.journal_moved = true;
         match ended {
             Ok(item) => {
-                self.queue.replace(item.clone());
+                self.take(Arc::new(item.clone()));
                 self.guard.conclude(&item);
                 if item.state.ended() {
                     self.learn(&item, now);
@@ -357,7 +365,8 @@ impl Engine {
                 self.guard = Guard::new(self.options.settings.guard.clone(), GuardHistory::from_items(&items));
                 items.iter().filter(|i| i.state.ended()).for_each(|i| learn(&mut self.history, i));
                 self.to_resume = items.iter().filter(|i| i.state.in_flight()).map(|i| i.proposal.id.clone()).collect();
-                self.queue = Queue::restore(items);
+                self.queue = Queue::new(REMEMBERED);
+                self.queue.restore(items);
             }
         }
     }
@@ -369,7 +378,7 @@ impl Engine {
             return;
         }
         for id in std::mem::take(&mut self.to_resume) {
-            let Some(item) = self.queue.get(&id) else { continue };
+            let Ok(item) = self.item(&id) else { continue };
             let permit = self.with_request(&item, Actor::Person, now, |guard, request| guard.permit_resume(request));
             match (permit, self.deps()) {
                 (Ok(permit), Some(deps)) => {
@@ -383,7 +392,7 @@ impl Engine {
                     item.state = ActionState::HandedOver { why: why.clone() };
                     self.write_item(Kind::HandedOver, &item, json!({ "why": why }));
                     self.control.say(Level::Error, format!("{id}: {why}"), now);
-                    self.queue.replace(item);
+                    self.take(Arc::new(item));
                 }
                 (Ok(_), None) => {}
             }
@@ -424,11 +433,10 @@ impl Engine {
 
     // --- journal ---------------------------------------------------------------------------------
 
-    fn withdraw_all(&mut self, why: &str, now: Timestamp) {
-        for finding in self.findings.clone().iter() {
-            for item in self.queue.withdraw(&finding.id, why, now) {
-                self.write_item(Kind::Superseded, &item, json!({ "why": why }));
-            }
+    /// Withdraws proposals whose finding no longer holds, and journals each.
+    pub(super) fn withdraw(&mut self, why: &str, holds: impl Fn(&Proposal) -> bool, now: Timestamp) {
+        for item in self.queue.withdraw(holds, now) {
+            self.write_item(Kind::Superseded, &item, json!({ "why": why }));
         }
     }
 

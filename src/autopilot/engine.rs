@@ -109,16 +109,17 @@ pub(super) struct Inbox {
 
 impl Engine {
     pub(super) fn new(options: Options, handle: LoopHandle, worlds: watch::Sender<Arc<World>>, notes: mpsc::Sender<Note>) -> Self {
-        let snapshot = worlds.borrow().snapshot.clone();
+        let first = worlds.borrow().clone();
+        let snapshot = first.snapshot.clone();
         let read_only = options.read_only.then(|| Arc::from("--read-only"));
         let findings: Arc<[Arc<Finding>]> = Arc::from([]);
         Self {
             control: Control::new(options.settings.guard.mode, read_only),
-            link: worlds.borrow().link.clone(),
+            link: first.link.clone(),
             session: None,
-            queue: Queue::default(),
+            queue: Queue::new(super::act::REMEMBERED),
             guard: Guard::new(options.settings.guard.clone(), GuardHistory::default()),
-            analyzer: Analyzer::default(),
+            analyzer: Analyzer::new(),
             judged: watch::channel((snapshot.clone(), findings.clone())).0,
             findings,
             planning: Planning::default(),
@@ -280,9 +281,9 @@ impl Engine {
     pub(super) fn leave(&mut self) {
         self.write(Kind::SessionEnded, None, None, serde_json::json!({}));
         self.session = None;
-        self.queue = Queue::default();
+        self.queue = Queue::new(super::act::REMEMBERED);
         self.guard = Guard::new(self.options.settings.guard.clone(), GuardHistory::default());
-        self.analyzer = Analyzer::default();
+        self.analyzer = Analyzer::new();
         self.planning = Planning::default();
         self.dossiers.clear();
         self.history = History::default();
@@ -330,6 +331,7 @@ impl Engine {
             findings: self.findings.clone(),
             queue: self.queue.items(),
             unplanned: Arc::new(self.planning.unplanned()),
+            slos: self.options.settings.slo.clone().into(),
             mode: self.control.mode,
             brakes: self.control.brakes.clone(),
             step: self.control.step.clone(),

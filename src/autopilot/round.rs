@@ -2,7 +2,8 @@
 //! leaves its product on the screen.
 
 use super::engine::{Engine, Note};
-use super::world::{Level, PhaseProduct};
+use super::world::PhaseProduct;
+use crate::execute::queue::Offer;
 use crate::model::dossier::Dossier;
 use crate::model::finding::{Fault, Finding, FindingId, Severity};
 use crate::model::journal::Kind;
@@ -134,10 +135,8 @@ impl Engine {
         for id in before.difference(&after) {
             self.write(Kind::FindingClosed, None, None, serde_json::json!({ "id": id }));
             self.dossiers.remove(id);
-            for item in self.queue.withdraw(id, "the trigger is gone", now) {
-                self.write_item(Kind::Superseded, &item, serde_json::json!({ "why": "the trigger is gone" }));
-            }
         }
+        self.withdraw("the trigger is gone", |p| after.contains(&p.finding), now);
         self.planning.retain(&after);
         self.findings = found.into();
         self.hold_if_systemic(now);
@@ -168,14 +167,13 @@ impl Engine {
         }
         if let Some(why) = stale_why(snapshot, now, self.options.settings.guard.stale_after) {
             for f in self.findings.iter() {
-                if self.queue.open_for(&f.id).is_none() {
-                    self.planning.done(&f.id, Some(why.clone()));
-                }
+                self.planning.done(&f.id, Some(why.clone()));
             }
             return;
         }
         for finding in self.findings.iter() {
-            if self.queue.in_flight_for(&finding.subject) || !self.planning.start(&finding.id, now) {
+            let busy = self.queue.items().iter().any(|i| i.state.in_flight() && i.proposal.subject == finding.subject);
+            if busy || !self.planning.start(&finding.id, now) {
                 continue;
             }
             let (client, notes) = (session.conn.read.clone(), self.notes.clone());
@@ -201,9 +199,7 @@ impl Engine {
         match made {
             Err(no) => {
                 self.planning.done(id, Some(no.why.into()));
-                for item in self.queue.withdraw(id, "the planner has no proposal any more", now) {
-                    self.write_item(Kind::Superseded, &item, serde_json::json!({ "why": "no proposal any more" }));
-                }
+                self.withdraw("the planner has no proposal any more", |p| p.finding != *id, now);
             }
             Ok(proposal) => {
                 self.planning.done(id, None);
@@ -216,17 +212,27 @@ impl Engine {
     }
 
     fn offer(&mut self, proposal: Proposal, now: Timestamp) {
-        let id = proposal.id.clone();
-        let offered = self.queue.offer(proposal, now);
-        for old in &offered.superseded {
-            self.write_item(Kind::Superseded, old, serde_json::json!({ "why": "a newer proposal took its place" }));
+        let proposal = Arc::new(proposal);
+        let old = match self.queue.offer(proposal.clone(), now) {
+            Offer::Added => None,
+            Offer::Replaced(old) => Some(old),
+            Offer::Kept(_) | Offer::Busy(_) => return,
+            Offer::Declined(by) => {
+                self.planning.done(&proposal.finding, Some(format!("{by} was the answer to this, and nothing is new since").into()));
+                return;
+            }
+            Offer::Full => {
+                self.planning.done(&proposal.finding, Some("too many proposals wait already".into()));
+                return;
+            }
+        };
+        if let Some(old) = old.and_then(|id| self.queue.get(&id).cloned()) {
+            self.write_item(Kind::Superseded, &old, serde_json::json!({ "why": "a newer plan took its place" }));
         }
-        if offered.added
-            && let Some(item) = self.queue.get(&id)
-        {
-            self.write_item(Kind::Proposed, &item, serde_json::json!({ "proposal": *item.proposal }));
-            self.ask_for_preview(&id);
-            self.ask_for_rights(&item.proposal);
+        if let Some(item) = self.queue.get(&proposal.id).cloned() {
+            self.write_item(Kind::Proposed, &item, serde_json::json!({ "proposal": *proposal }));
+            self.ask_for_preview(&proposal.id);
+            self.ask_for_rights(&proposal);
         }
     }
 }

@@ -15,7 +15,10 @@ use crate::model::journal::Kind;
 use crate::model::plan::{ActionId, Right};
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
+use crate::monitor;
+use crate::monitor::detail::LogRequest;
 use crate::plan::history::History;
+use futures::TryStreamExt as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -211,17 +214,15 @@ impl Engine {
 
     /// Starts connecting after a pause; the result comes back as a note.
     pub(super) fn connect(&mut self, after: Duration) {
-        let connect = self.options.connect.clone();
-        match crate::monitor::connect::contexts(&connect) {
+        match monitor::connect::contexts(&self.options.connect) {
             Ok(names) => self.contexts = names.into(),
             Err(e) => tracing::warn!("contexts: {e}"),
         }
-        let settings = self.options.settings.clone();
-        let with_journal = self.options.journal == JournalUse::Open;
+        let options = self.options.clone();
         let (notes, kill) = (self.notes.clone(), self.kill_handle.clone());
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
-            let result = Session::open(&connect, &settings, with_journal, kill).await;
+            let result = Session::open(&options, kill).await;
             let _ = notes.send(Note::Connected(Box::new(result))).await;
         });
     }
@@ -252,9 +253,7 @@ impl Engine {
         self.control.say(Level::Info, format!("connected to {} ({})", info.context, info.server), now);
         if let Some(why) = &session.no_journal {
             self.control.brakes.read_only = Some(why.clone());
-            if self.options.journal == JournalUse::Open {
-                self.control.say(Level::Warning, format!("read-only: {why}"), now);
-            }
+            self.control.say(Level::Warning, format!("read-only: {why}"), now);
         }
         let socket = session.dir.join("control.sock");
         let has_journal = session.journal.is_some();
@@ -300,14 +299,22 @@ impl Engine {
         self.dirty = true;
     }
 
-    fn read_in_full(&mut self, detail: Detail, reply: oneshot::Sender<Result<String, String>>) {
+    fn read_in_full(&self, detail: Detail, reply: oneshot::Sender<Result<String, String>>) {
         let Some(session) = &self.session else {
             let _ = reply.send(Err("not connected".into()));
             return;
         };
         let client = session.conn.read.clone();
         tokio::spawn(async move {
-            let _ = reply.send(crate::monitor::detail::read(&client, &detail_request(detail)).await.map_err(|e| e.to_string()));
+            let text = match detail {
+                Detail::Yaml(object) => monitor::detail::yaml(&client, &object).await,
+                Detail::Logs { pod, container, previous, tail } => {
+                    let container = container.map(|c| c.to_string());
+                    let wanted = LogRequest { pod, container, previous, tail, follow: false };
+                    log_text(&client, &wanted).await
+                }
+            };
+            let _ = reply.send(text.map_err(|e| e.to_string()));
         });
     }
 
@@ -372,10 +379,8 @@ async fn changed(session: &mut Option<Session>) {
     }
 }
 
-fn detail_request(detail: Detail) -> crate::monitor::detail::Request {
-    use crate::monitor::detail::Request;
-    match detail {
-        Detail::Yaml(object) => Request::Yaml(object),
-        Detail::Logs { pod, container, previous, tail } => Request::Logs { pod, container, previous, tail },
-    }
+/// The last lines of a log as one text.
+async fn log_text(client: &kube::Client, wanted: &LogRequest) -> Result<String, monitor::detail::DetailError> {
+    let lines: Vec<String> = monitor::detail::logs(client, wanted).await?.try_collect().await?;
+    Ok(if lines.is_empty() { "the log is empty".to_owned() } else { lines.join("\n") })
 }

@@ -13,6 +13,7 @@ pub mod world;
 use crate::config::Settings;
 use crate::monitor::connect::ConnectOptions;
 use handle::LoopHandle;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -38,6 +39,8 @@ pub struct Options {
     pub read_only: bool,
     /// Journal or not.
     pub journal: JournalUse,
+    /// Directory for journal, socket and kill file.
+    pub state: PathBuf,
     /// Who sits at this console, as `user@host`: the actor of approvals.
     pub actor: String,
 }

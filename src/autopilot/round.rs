@@ -110,9 +110,7 @@ impl Engine {
     /// are withdrawn — but only on the word of fresh data.
     fn analyze(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
         let settings = &self.options.settings;
-        let mut found = self.analyzer.analyze(snapshot, &settings.analyze, &settings.plan, now);
-        found.extend(crate::analyze::slo::slo_findings(snapshot, &settings.slo, now));
-        found.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+        let found = self.analyzer.analyze(snapshot, &settings.analyze, &settings.plan, &settings.slo, now);
         let fresh = stale_why(snapshot, now, settings.guard.stale_after).is_none();
         let found: Vec<Arc<Finding>> = if fresh || self.findings.is_empty() {
             found.into_iter().map(Arc::new).collect()

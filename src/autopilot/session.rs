@@ -1,11 +1,11 @@
 //! One connection to one cluster, with everything that lives and dies with it.
 
-use crate::config::Settings;
+use super::{JournalUse, Options};
 use crate::execute::{KillHandle, KillSwitch};
 use crate::knowledge::journal::Journal;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
-use crate::monitor::connect::{ConnectError, ConnectOptions, Connection};
+use crate::monitor::connect::{ConnectError, Connection};
 use crate::monitor::metrics::MetricsHandle;
 use crate::monitor::{self, MonitorHandle};
 use std::path::{Path, PathBuf};
@@ -58,18 +58,6 @@ pub struct Session {
     pub cancel: CancellationToken,
 }
 
-/// Where kansole keeps what survives a restart.
-pub fn state_dir(settings: &Settings) -> PathBuf {
-    if let Some(dir) = &settings.connection.state_dir {
-        return PathBuf::from(dir);
-    }
-    use etcetera::BaseStrategy as _;
-    etcetera::choose_base_strategy().map_or_else(
-        |_| std::env::temp_dir().join("kansole"),
-        |base| base.state_dir().unwrap_or_else(|| base.data_dir()).join("kansole"),
-    )
-}
-
 /// The directory of one cluster inside the state directory. Ids are UIDs or hashes; anything else is replaced.
 pub fn cluster_dir(state: &Path, cluster_id: &str) -> PathBuf {
     let safe: String =
@@ -79,29 +67,26 @@ pub fn cluster_dir(state: &Path, cluster_id: &str) -> PathBuf {
 
 impl Session {
     /// Connects and starts watching. Slow: runs beside the loop.
-    pub async fn open(
-        options: &ConnectOptions,
-        settings: &Settings,
-        with_journal: bool,
-        kill: KillHandle,
-    ) -> Result<Self, OpenError> {
-        let conn = monitor::connect::connect(options).await?;
-        let dir = cluster_dir(&state_dir(settings), &conn.info.id);
+    pub async fn open(options: &Options, kill: KillHandle) -> Result<Self, OpenError> {
+        let settings = &options.settings;
+        let conn = monitor::connect::connect(&options.connect).await?;
+        let dir = cluster_dir(&options.state, &conn.info.id);
         let cancel = CancellationToken::new();
-        let (journal, no_journal) = if with_journal {
+        let (journal, no_journal) = if options.journal == JournalUse::Open {
             match Journal::open(&dir.join("journal.db")) {
                 Ok(j) => (Some(Arc::new(j)), None),
                 Err(e) => (None, Some(Arc::from(e.to_string()))),
             }
         } else {
-            (None, Some("this command keeps no journal and writes nothing".into()))
+            // Without a journal nothing can be approved, and nobody is there to approve.
+            (None, None)
         };
         let kill_file = settings.guard.kill_file.as_ref().map_or_else(|| dir.join("kill"), PathBuf::from);
         let kill = KillSwitch::new(kill, &kill_file, &settings.guard.kill_configmap, conn.act.clone())
             .map_err(OpenError::Setting)?;
         let monitor = monitor::spawn(&conn, &settings.monitor, cancel.clone());
         let metrics =
-            monitor::metrics::spawn(settings, &conn, monitor.snapshots.clone(), cancel.clone());
+            monitor::metrics::spawn(Arc::new(settings.clone()), Some(conn.read.clone()), monitor.snapshots.clone(), cancel.clone());
         Ok(Self { conn, monitor, metrics, journal, no_journal, kill, dir, cancel })
     }
 

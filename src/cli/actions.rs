@@ -3,7 +3,7 @@
 use super::args::{ActionsCmd, Cli, Format};
 use super::{Done, Failure, either, options, print, runtime, settings, table};
 use crate::autopilot::JournalUse;
-use crate::autopilot::session::{cluster_dir, state_dir};
+use crate::autopilot::session::cluster_dir;
 use crate::autopilot::socket::{Answer, Ask, ask};
 use crate::autopilot::world::Command;
 use crate::knowledge::journal::Journal;
@@ -52,12 +52,12 @@ pub(super) fn run(cli: &Cli, cmd: &ActionsCmd) -> Done {
 
 /// The state directory of the cluster that flags and settings name.
 pub(super) fn dir(cli: &Cli) -> Result<PathBuf, Failure> {
-    let (loaded, _) = settings(cli)?;
-    let options = options(cli, &loaded, JournalUse::None);
+    let (loaded, dirs) = settings(cli)?;
+    let options = options(cli, &loaded, &dirs, JournalUse::None);
     let conn = runtime()?
         .block_on(crate::monitor::connect::connect(&options.connect))
         .map_err(|e| Failure::Connect(e.into()))?;
-    Ok(cluster_dir(&state_dir(&options.settings), &conn.info.id))
+    Ok(cluster_dir(&dirs.state, &conn.info.id))
 }
 
 /// The queue of the running kansole; without one, what the journal remembers.

@@ -1,27 +1,25 @@
 //! `kansole` without a command: the console.
 
 use super::args::Cli;
-use super::{Done, options, runtime, settings};
-use crate::autopilot::session::state_dir;
+use super::{Done, look, options, runtime, settings};
 use crate::autopilot::{JournalUse, spawn};
+use crate::console::panes;
+use crate::console::run::{Start, run as console};
 
 pub(super) fn run(cli: &Cli) -> Done {
     let (loaded, dirs) = settings(cli)?;
-    let options = options(cli, &loaded, JournalUse::Open);
-    let state = state_dir(&options.settings);
-    log_to_file(&state);
+    let (caps, look) = look(&loaded, &dirs)?;
+    let options = options(cli, &loaded, &dirs, JournalUse::Open);
+    log_to_file(&dirs.state);
     let runtime = runtime()?;
     let result = runtime.block_on(async {
-        let (handle, loop_task) = spawn(options);
-        let result = crate::console::run::run(handle.clone(), &loaded, &dirs, &state).await;
-        // The loop lands what is in flight, then writes the end of the session.
-        let _ = handle.command(crate::autopilot::world::Command::Shutdown).await;
-        let _ = loop_task.await;
-        result
+        let (handle, _task) = spawn(options);
+        console(Start { handle, panes: panes::all(), loaded, flags: cli.overrides(), dirs, caps, look }).await
     });
-    // Input and signal threads may still block on a terminal that is gone.
+    // Input threads may still block on a terminal that is gone.
     runtime.shutdown_background();
-    Ok(result?)
+    result?;
+    Ok(())
 }
 
 /// The console's own log goes to a file, never to the screen. A log that cannot be written is no reason to stop.

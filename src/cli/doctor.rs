@@ -1,11 +1,12 @@
 //! `kansole doctor`: what works and what doesn't, each with its remedy. Reads only.
 
 use super::args::{Cli, Format};
-use super::{Done, Failure, options, print, print_json, runtime, settings};
-use crate::autopilot::session::{cluster_dir, state_dir};
+use super::{Done, Failure, look, options, print, print_json, runtime, settings};
+use crate::autopilot::session::cluster_dir;
 use crate::autopilot::world::World;
 use crate::autopilot::{JournalUse, Options, spawn};
 use crate::config::load::Loaded;
+use crate::console::caps::{Caps, Depth};
 use crate::knowledge::journal::Journal;
 use crate::model::mode::Mode;
 use crate::model::object::Resource;
@@ -42,11 +43,11 @@ impl Report {
 }
 
 pub(super) fn run(cli: &Cli, format: Format) -> Done {
-    let (loaded, _) = settings(cli)?;
-    let mut options = options(cli, &loaded, JournalUse::None);
+    let (loaded, dirs) = settings(cli)?;
+    let mut options = options(cli, &loaded, &dirs, JournalUse::None);
     options.settings.guard.mode = Mode::Observe;
     let mut report = Report::default();
-    local(&mut report, &loaded);
+    local(&mut report, &loaded, &look(&loaded, &dirs)?.0);
     let connected = runtime()?.block_on(cluster(&mut report, options));
     match format {
         Format::Json => print_json(&report.0)?,
@@ -60,15 +61,23 @@ pub(super) fn run(cli: &Cli, format: Format) -> Done {
 }
 
 /// What can be told without a cluster: configuration and terminal.
-fn local(report: &mut Report, loaded: &Loaded) {
+fn local(report: &mut Report, loaded: &Loaded, caps: &Caps) {
     let file = loaded.path.as_ref().map_or("no file, defaults".to_owned(), |p| p.display().to_string());
     report.add(Grade::Ok, "configuration", file, "");
-    let caps = crate::console::caps::Caps::detect(&loaded.settings.ui);
-    report.add(Grade::Ok, "terminal", caps.to_string(), "");
+    let colours = match caps.depth {
+        Depth::None => "no colours",
+        Depth::Ansi16 => "16 colours",
+        Depth::Ansi256 => "256 colours",
+        Depth::True => "true colour",
+    };
+    let set = if caps.ascii { "ASCII" } else { "Unicode" };
+    let remote = if caps.remote { ", over SSH" } else { "" };
+    report.add(Grade::Ok, "terminal", format!("{colours}, {set}{remote}, at most {} frames/s", caps.max_fps(loaded.settings.ui.max_fps)), "");
 }
 
 async fn cluster(report: &mut Report, options: Options) -> Done {
     let settings = options.settings.clone();
+    let state = options.state.clone();
     let connect = options.connect.clone();
     let conn = match crate::monitor::connect::connect(&connect).await {
         Ok(conn) => conn,
@@ -85,7 +94,7 @@ async fn cluster(report: &mut Report, options: Options) -> Done {
     sources(report, &world);
     rights(report, &conn.read, &world).await;
     prometheus(report, &world);
-    let dir = cluster_dir(&state_dir(&settings), &info.id);
+    let dir = cluster_dir(&state, &info.id);
     journal(report, &dir);
     automation(report, &world);
     Ok(())

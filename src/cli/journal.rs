@@ -32,7 +32,8 @@ pub(super) fn run(cli: &Cli, cmd: &JournalCmd) -> Done {
         }
         JournalCmd::Verify(f) => {
             let report = journal.verify()?;
-            either(f.format, &report, || format!("{report}\n"))
+            let head = serde_json::json!({ "entries": report.entries, "head_seq": report.head_seq, "head_hash": report.head_hash });
+            either(f.format, &head, || format!("{report}\n"))
         }
         JournalCmd::Export => {
             let mut text = Vec::new();

@@ -11,7 +11,9 @@ mod snapshot;
 use crate::autopilot::{JournalUse, Options};
 use crate::config::dirs::Dirs;
 use crate::config::load::{Loaded, load};
+use crate::console::caps::Caps;
 use crate::console::keyref;
+use crate::console::look::Look;
 use crate::monitor::connect::ConnectOptions;
 use args::{Cli, Cmd, Format, KeysFormat};
 use clap::Parser;
@@ -73,21 +75,34 @@ fn unbuilt(name: &str) -> Done {
 
 fn keys(cli: &Cli, format: KeysFormat) -> Done {
     let (loaded, dirs) = settings(cli)?;
-    let keymap = crate::console::keys::Keymap::load(&loaded.settings.ui.keymap, &dirs).map_err(usage)?;
-    let text = match format {
-        KeysFormat::Text => keyref::text(&keymap),
-        KeysFormat::Markdown => keyref::markdown(&keymap),
-        KeysFormat::Json => keyref::json(&keymap),
+    let look = look(&loaded, &dirs)?.1;
+    let format = match format {
+        KeysFormat::Text => keyref::Format::Text,
+        KeysFormat::Markdown => keyref::Format::Markdown,
+        KeysFormat::Json => keyref::Format::Json,
     };
-    print(&text)
+    print(&keyref::reference(&look.keymap, format))
 }
 
 /// All layers of the settings; mistakes in them are wrong use.
 fn settings(cli: &Cli) -> Result<(Loaded, Dirs), Failure> {
-    let dirs = Dirs::of_user().map_err(|e| Failure::Usage(anyhow::anyhow!(e)))?;
-    let env = |name: &str| std::env::var(name).ok();
+    let mut dirs = Dirs::of_user().map_err(|e| Failure::Usage(anyhow::anyhow!(e)))?;
     let loaded = load(cli.connect.config.as_deref(), &dirs, &env, &cli.overrides()).map_err(usage)?;
+    if let Some(state) = &loaded.settings.connection.state_dir {
+        dirs.state = state.into();
+    }
     Ok((loaded, dirs))
+}
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What the terminal can do, and theme and keymap for it.
+fn look(loaded: &Loaded, dirs: &Dirs) -> Result<(Caps, Look), Failure> {
+    let ui = &loaded.settings.ui;
+    let caps = Caps::detect(&ui.color, ui.ascii, &env);
+    Ok((caps, Look::load(ui, dirs, &caps).map_err(usage)?))
 }
 
 fn usage(e: impl Into<anyhow::Error>) -> Failure {
@@ -95,7 +110,7 @@ fn usage(e: impl Into<anyhow::Error>) -> Failure {
 }
 
 /// What the loop needs, from flags and settings.
-fn options(cli: &Cli, loaded: &Loaded, journal: JournalUse) -> Options {
+fn options(cli: &Cli, loaded: &Loaded, dirs: &Dirs, journal: JournalUse) -> Options {
     let settings = loaded.settings.clone();
     let connection = &settings.connection;
     Options {
@@ -107,6 +122,7 @@ fn options(cli: &Cli, loaded: &Loaded, journal: JournalUse) -> Options {
         read_only: cli.connect.read_only,
         journal,
         actor: actor(),
+        state: dirs.state.clone(),
         settings,
     }
 }

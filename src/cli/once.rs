@@ -7,14 +7,14 @@ use crate::autopilot::world::{Link, World};
 use crate::autopilot::{JournalUse, spawn};
 use crate::model::mode::Mode;
 use crate::model::series::Signal;
-use crate::model::snapshot::SourceState;
+use crate::model::snapshot::{Snapshot, SourceState};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) fn run(cli: &Cli, args: &OnceArgs) -> Done {
-    let (loaded, _) = settings(cli)?;
-    let options = options(cli, &loaded, JournalUse::None);
+    let (loaded, dirs) = settings(cli)?;
+    let options = options(cli, &loaded, &dirs, JournalUse::None);
     runtime()?.block_on(async {
         let (mut handle, _task) = spawn(options);
         let world = first_picture(&mut handle, args.timeout).await?;
@@ -54,6 +54,12 @@ fn settled(w: &World) -> bool {
         && known(&s.api.state)
         && s.sources.iter().all(|s| known(&s.state))
         && known(&s.metrics.state)
+        && (measured(s) || !matches!(s.metrics.state, SourceState::Live { .. }))
+}
+
+/// Whether usage has arrived, where there is something that measures it.
+fn measured(s: &Snapshot) -> bool {
+    !s.metrics.pods.is_empty() || s.metrics.profile.as_ref().is_some_and(|p| p.cadvisor.is_none())
 }
 
 /// Whether every finding has a proposal that the server was asked about, or a reason for none.

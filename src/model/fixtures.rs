@@ -136,10 +136,9 @@ pub fn revision(number: u64, name: &str, image: &str, desired: u32, available: u
 pub fn deployment(name: &str, pods: Vec<PodRow>, revisions: Vec<Revision>) -> Workload {
     let ready = pods.iter().filter(|p| p.ready).count() as u32;
     let desired = pods.len() as u32;
-    let template = revisions.first().map_or_else(
-        || pods.first().map_or_else(|| Arc::from([]), |p| p.specs.clone()),
-        |r| r.template.clone(),
-    );
+    let template = revisions
+        .first()
+        .map_or_else(|| pods.first().map_or_else(|| Arc::from([]), |p| p.specs.clone()), |r| r.template.clone());
     Workload {
         key: WorkloadKey::new("shop", WorkloadKind::Deployment, name),
         uid: format!("uid-{name}").into(),
@@ -249,10 +248,8 @@ pub fn with_metrics(
     signals: &[(Signal, &dyn Fn(i64) -> f64)],
 ) -> Snapshot {
     let empty = || Series::new(30, TimeDelta::hours(24));
-    let mut metrics = WorkloadMetrics {
-        now: std::array::from_fn(|_| Reading::Absent),
-        history: std::array::from_fn(|_| empty()),
-    };
+    let mut metrics =
+        WorkloadMetrics { now: std::array::from_fn(|_| Reading::Absent), history: std::array::from_fn(|_| empty()) };
     for (signal, f) in signals {
         let series = &mut metrics.history[*signal as usize];
         for back in (0..=span / 30).rev() {
@@ -262,11 +259,8 @@ pub fn with_metrics(
     }
     let mut all: HashMap<_, _> = (*snapshot.metrics.workloads).clone();
     all.insert(WorkloadKey::new("shop", WorkloadKind::Deployment, workload), Arc::new(metrics));
-    snapshot.metrics = MetricsView {
-        state: SourceState::Live { last: now() },
-        workloads: Arc::new(all),
-        ..snapshot.metrics
-    };
+    snapshot.metrics =
+        MetricsView { state: SourceState::Live { last: now() }, workloads: Arc::new(all), ..snapshot.metrics };
     snapshot
 }
 

@@ -114,7 +114,7 @@ pub fn named_host(message: &str) -> Option<String> {
     }
     for before in ["dial tcp: lookup ", "lookup ", "dial tcp ", "could not connect to ", "connect to "] {
         if let Some((_, rest)) = message.split_once(before) {
-            let word = rest.split(|c: char| c.is_whitespace() || c == ',').next()?;
+            let word = rest.split(|c: char| c.is_whitespace() || c == ',').next()?.trim_end_matches(':');
             let host =
                 word.rsplit_once(':').filter(|(_, p)| p.chars().all(|c| c.is_ascii_digit())).map_or(word, |(h, _)| h);
             let host = host.trim_matches(|c: char| !c.is_ascii_alphanumeric());

@@ -19,7 +19,8 @@ fn killed(scene: &Scene<'_>, pod: &PodRow, row: &ContainerRow) -> bool {
         &*end.reason == "OOMKilled"
             && match end.finished {
                 Some(_) => scene.within(end.finished, delta(scene.set.oom_recent)),
-                None => scene.restarts.rising(pod, scene.now),
+                // Not every runtime says when: then it counts while it is down, or was seen to restart.
+                None => !row.running || scene.restarts.rising(pod, scene.now),
             }
     })
 }

@@ -39,7 +39,7 @@ struct Symptom {
 fn symptom(scene: &Scene<'_>, pod: &PodRow) -> Option<Symptom> {
     for (spec, row) in states(pod) {
         if let Some((reason, message)) = waiting(row)
-            && [&IMAGE[..], &CONFIG, &START].concat().contains(&&**reason)
+            && [&IMAGE[..], &CONFIG, &START].iter().any(|list| list.contains(&&**reason))
         {
             let says = if CONFIG.contains(&&**reason) { format!("{reason}: {message}").into() } else { reason.clone() };
             return Some(Symptom { says, evidence: wait_evidence(scene, pod, spec, row)?, clear: true });
@@ -225,7 +225,10 @@ pub fn image_error(case: &mut Case<'_>) -> Vec<Draft> {
     let stuck = |pod: &PodRow| {
         states(pod).find_map(|(spec, row)| {
             let (reason, _) = waiting(row)?;
-            [&IMAGE[..], &START].concat().contains(&&**reason).then(|| (spec.image.clone(), reason.clone()))
+            [&IMAGE[..], &START]
+                .iter()
+                .any(|list| list.contains(&&**reason))
+                .then(|| (spec.image.clone(), reason.clone()))
         })
     };
     let pods = case.claim(|p| stuck(p).is_some());

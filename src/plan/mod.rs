@@ -172,4 +172,6 @@ impl<'a> Ask<'a> {
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod scenario;
+#[cfg(test)]
 mod tests;

@@ -102,7 +102,7 @@ fn each_fault_gets_its_one_class() {
             vec![release],
         ),
         ("new revision never becomes ready", one(rollout(unready(250))), vec![release]),
-        ("new revision is killed for memory: memory, not the release", one(rollout(|p| fx::oom(p, 3, 60))), vec![oom]),
+        ("new revision is killed for memory: memory, not the release", one(rollout(|p| fx::oom(p, 3, 200))), vec![oom]),
         (
             "both revisions crash: not the release",
             {

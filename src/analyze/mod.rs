@@ -1,1 +1,125 @@
-//! What it means: findings with evidence.
+//! What it means: the deterministic fault classifier (A7). A snapshot goes in, findings with evidence come out.
+//!
+//! One file per family of faults. A workload's pods pass the families in a fixed order, and a family that
+//! explains a pod takes it out of the case, so that one cause gives one finding:
+//!
+//! 1. `node`: pods on a node that is not ready, and pods evicted by a node under pressure, are the node's;
+//! 2. `leak` before `oom`: more memory would only delay a leak (its kills become evidence);
+//! 3. `oom` before everything that a killed container looks like;
+//! 4. `release`: only the newest revision fails while an older one was healthy; then missing objects, then images;
+//! 5. `crash`: liveness kills, a dependency, then the plain crash loop;
+//! 6. `schedule`: no node, or failed for good;
+//! 7. `crash` again: running, yet not ready.
+//!
+//! `scale` looks at demand, and only where nothing above was found; `systemic` looks at all findings together.
+//! Service level objectives are judged elsewhere and appended by the caller (see [`Analyzer::analyze`]).
+
+mod case;
+mod crash;
+mod leak;
+mod node;
+mod oom;
+mod release;
+mod scale;
+mod schedule;
+mod systemic;
+
+use crate::config::settings::{Analyze, Planning, Slo};
+use crate::model::finding::{Finding, FindingId};
+use crate::model::snapshot::Snapshot;
+use crate::model::time::Timestamp;
+use case::{Case, Draft, Restarts, Scene};
+use chrono::TimeDelta;
+use std::collections::HashMap;
+
+/// A finding that was away for less than this keeps its `since`: crash loops look healthy between two crashes.
+const REMEMBER: TimeDelta = TimeDelta::minutes(10);
+
+/// The fault classifier, with the little it must remember: since when each finding is known, and which
+/// containers' restart counts rose. Both are bounded by what the last snapshots held. Does no I/O.
+#[derive(Debug, Default)]
+pub struct Analyzer {
+    /// First and last time each finding was seen.
+    seen: HashMap<FindingId, (Timestamp, Timestamp)>,
+    restarts: Restarts,
+}
+
+impl Analyzer {
+    /// A classifier that has seen nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Classifies everything that is wrong in `snapshot`, worst first, then by id.
+    ///
+    /// Findings say what is there, whatever its age: the guard and the planner refuse to act on sources that are
+    /// not fresh. Leaks and saturation come from measurements alone, so these need fresh readings to be found.
+    ///
+    /// `slos` is the seam for A1: burn rates are judged by their own classifier, whose findings the caller
+    /// appends; they take no part in precedence, since a burning objective is a symptom and never hides a cause.
+    pub fn analyze(
+        &mut self,
+        snapshot: &Snapshot,
+        settings: &Analyze,
+        planning: &Planning,
+        _slos: &[Slo],
+        now: Timestamp,
+    ) -> Vec<Finding> {
+        self.restarts.observe(snapshot, now);
+        let scene = Scene::new(snapshot, settings, planning, &self.restarts, now);
+        let mut drafts = node::find(&scene);
+        for workload in snapshot.workloads.iter() {
+            let before = drafts.len();
+            if let Some(case) = Case::open(&scene, workload) {
+                investigate(case, &mut drafts);
+            }
+            let leaks = drafts[before..].iter().any(|d| matches!(d.fault.class(), "leak" | "oom"));
+            if !leaks && let Some(leak) = leak::find(&scene, workload, &[]) {
+                drafts.push(leak);
+            }
+            if drafts.len() == before {
+                drafts.extend(scale::find(&scene, workload));
+            }
+        }
+        systemic::find(&scene, &mut drafts);
+        self.settle(drafts, now)
+    }
+
+    /// Gives drafts their ids and ages, and sorts them.
+    fn settle(&mut self, drafts: Vec<Draft>, now: Timestamp) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let id = draft.id();
+            let (since, last) = self.seen.entry(id.clone()).or_insert((now, now));
+            *last = now;
+            findings.push(draft.finish(id, *since));
+        }
+        self.seen.retain(|_, (_, last)| now.signed_duration_since(*last) <= REMEMBER);
+        findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+        findings.dedup_by(|a, b| a.id == b.id);
+        findings
+    }
+}
+
+/// Runs one workload's troubled pods through the families in the order of precedence.
+fn investigate(mut case: Case<'_>, drafts: &mut Vec<Draft>) {
+    const FAMILIES: [fn(&mut Case<'_>) -> Vec<Draft>; 10] = [
+        node::explain,
+        oom::find,
+        release::bad_release,
+        release::missing_config,
+        release::image_error,
+        crash::liveness,
+        crash::dependency,
+        crash::loops,
+        schedule::find,
+        crash::not_ready,
+    ];
+    for family in FAMILIES {
+        drafts.extend(family(&mut case));
+    }
+}
+
+#[cfg(test)]
+mod tests;

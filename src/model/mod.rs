@@ -4,6 +4,8 @@ pub mod action;
 pub mod cluster;
 pub mod dossier;
 pub mod finding;
+#[cfg(test)]
+pub mod fixtures;
 pub mod journal;
 pub mod mode;
 pub mod object;

@@ -78,7 +78,9 @@ fn documented(source: &str) -> BTreeMap<String, Vec<(String, String, String)>> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["pub", "struct" | "enum", name, "{"] => current = (*name).to_owned(),
-            [name, "{"] if name.starts_with(char::is_uppercase) && current != "Indicator" => current = (*name).to_owned(),
+            [name, "{"] if name.starts_with(char::is_uppercase) && current != "Indicator" => {
+                current = (*name).to_owned()
+            }
             _ => {
                 let field = line.trim_start_matches("pub ");
                 let is_variant = current == "Indicator" && field.starts_with(char::is_uppercase);

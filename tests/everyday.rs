@@ -43,7 +43,12 @@ fn words(svg: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_picture_in_the_readme_is_what_the_program_draws() {
     let cluster = Scripted::start(shop(chrono::Utc::now())).await;
-    let out = cluster.kansole(&["snapshot", "--pane", "actions", "--press", "enter", "--size", "110x38", "--format", "svg", "--color", "true", "--mode", "manual"]).await;
+    let out = cluster
+        .kansole(&[
+            "snapshot", "--pane", "actions", "--press", "enter", "--size", "110x38", "--format", "svg", "--color",
+            "true", "--mode", "manual",
+        ])
+        .await;
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let fresh = String::from_utf8(out.stdout).unwrap();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/console.svg");
@@ -51,7 +56,11 @@ async fn the_picture_in_the_readme_is_what_the_program_draws() {
         std::fs::write(&path, &fresh).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(words(&fresh), words(&kept), "docs/console.svg is out of date: KANSOLE_BLESS=1 cargo test --test everyday draws it anew");
+    assert_eq!(
+        words(&fresh),
+        words(&kept),
+        "docs/console.svg is out of date: KANSOLE_BLESS=1 cargo test --test everyday draws it anew"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +79,12 @@ async fn exit_codes_and_messages_name_the_place_and_the_remedy() {
     let write = |name: &str, text: &str| std::fs::write(cluster.path(name), text).unwrap();
     // A kubeconfig that is not there, is not YAML, has no such context; a server that refuses connections.
     let run = async |args: &[&str]| {
-        let out = tokio::process::Command::new(env!("CARGO_BIN_EXE_kansole")).args(args).env("XDG_STATE_HOME", cluster.dir.path()).output().await.unwrap();
+        let out = tokio::process::Command::new(env!("CARGO_BIN_EXE_kansole"))
+            .args(args)
+            .env("XDG_STATE_HOME", cluster.dir.path())
+            .output()
+            .await
+            .unwrap();
         (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
     };
     let file = |name: &str| cluster.path(name).display().to_string();

@@ -1,20 +1,24 @@
 //! Demand above target: what triggers reactive scaling (P8).
 //!
-//! Utilisation is use over request of the running pods, averaged over the last three minutes, and only from
-//! fresh samples. The tolerance is the HPA's (0.1), so that the two would agree. A workload whose HPA still has
+//! CPU is held against requests, as the HPA does. Memory is held against limits where every container has one:
+//! using more than was requested is no trouble while nothing is killed for it. Both are means over the running
+//! pods and the last three minutes, and only from fresh samples. The tolerance is the HPA's (0.1), so that the two would agree. A workload whose HPA still has
 //! room is left to it; one whose HPA stands at its maximum is told.
 
 use super::case::{Draft, Scene};
 use crate::model::cluster::Workload;
 use crate::model::finding::{Evidence, Fault, Severity, Subject};
 use crate::model::object::WorkloadKind;
-use crate::model::pod::Phase;
+use crate::model::pod::{Phase, Resources};
 use crate::model::quantity::{human_bytes, human_cores};
 use crate::model::series::Signal;
 use chrono::TimeDelta;
 
 /// Above target by no more than this is on target (HPA).
 const TOLERANCE: f64 = 0.1;
+
+/// Share of the memory limit from which a kill is near.
+const NEAR_LIMIT: f64 = 0.95;
 
 /// Demand is averaged over this.
 const WINDOW: TimeDelta = TimeDelta::minutes(3);
@@ -29,11 +33,11 @@ pub fn find(scene: &Scene<'_>, workload: &Workload) -> Vec<Draft> {
     let mut found: Vec<(f64, Draft)> = [Signal::Cpu, Signal::Memory]
         .into_iter()
         .filter_map(|signal| {
-            let (utilisation, used, requested) = utilisation(scene, workload, signal)?;
+            let (utilisation, used, base) = utilisation(scene, workload, signal)?;
             let target = if signal == Signal::Cpu { scene.planning.cpu_target } else { scene.planning.memory_target };
             let over = utilisation / target;
             (target > 0.0 && over > 1.0 + TOLERANCE)
-                .then(|| (over, draft(scene, workload, signal, utilisation, target, (used, requested))))
+                .then(|| (over, draft(scene, workload, signal, utilisation, target, (used, base))))
         })
         .collect();
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -45,9 +49,12 @@ fn hpa_has_room(scene: &Scene<'_>, workload: &Workload) -> bool {
     hpa.is_some_and(|h| h.current < h.max && h.blocked.is_none())
 }
 
-/// Use over request, use, and request of all running pods. `None` if anything is missing: a container without a
-/// request has no utilisation.
-fn utilisation(scene: &Scene<'_>, workload: &Workload, signal: Signal) -> Option<(f64, f64, f64)> {
+/// What use is held against, in cores or bytes, and what that is called.
+type Base = (f64, &'static str);
+
+/// Use over its base, use, and base. `None` if anything is missing: a container without a request has no
+/// utilisation.
+fn utilisation(scene: &Scene<'_>, workload: &Workload, signal: Signal) -> Option<(f64, f64, Base)> {
     let metrics = scene.snapshot.metrics.workloads.get(&workload.key)?;
     metrics.now(signal).fresh()?;
     let samples: Vec<f64> = metrics.history(signal).range(scene.now - WINDOW, scene.now).map(|(_, v)| v).collect();
@@ -55,18 +62,21 @@ fn utilisation(scene: &Scene<'_>, workload: &Workload, signal: Signal) -> Option
     if samples.len() < 2 || !scene.within(Some(last), scene.freshness()) {
         return None;
     }
-    let mut requested = 0.0;
-    for pod in workload.live_pods().filter(|p| p.phase == Phase::Running) {
-        for spec in pod.specs.iter().filter(|s| !s.init) {
-            requested += if signal == Signal::Cpu {
-                spec.resources.cpu_request.as_ref()?.value.cores()
-            } else {
-                spec.resources.memory_request.as_ref()?.value.0 as f64
-            };
-        }
-    }
+    let base = if signal == Signal::Cpu {
+        (sum(workload, |r| Some(r.cpu_request.as_ref()?.value.cores()))?, "request")
+    } else {
+        sum(workload, |r| Some(r.memory_limit.as_ref()?.value.0 as f64))
+            .map(|v| (v, "limit"))
+            .or_else(|| Some((sum(workload, |r| Some(r.memory_request.as_ref()?.value.0 as f64))?, "request")))?
+    };
     let used = samples.iter().sum::<f64>() / samples.len() as f64;
-    (requested > 0.0).then(|| (used / requested, used, requested))
+    (base.0 > 0.0).then(|| (used / base.0, used, base))
+}
+
+/// Sum of one amount over all containers of all running pods; `None` if any has none.
+fn sum(workload: &Workload, amount: impl Fn(&Resources) -> Option<f64>) -> Option<f64> {
+    let running = workload.live_pods().filter(|p| p.phase == Phase::Running);
+    running.flat_map(|p| p.specs.iter().filter(|s| !s.init)).map(|s| amount(&s.resources)).sum()
 }
 
 fn draft(
@@ -75,7 +85,7 @@ fn draft(
     signal: Signal,
     utilisation: f64,
     target: f64,
-    (used, requested): (f64, f64),
+    (used, (base, base_name)): (f64, Base),
 ) -> Draft {
     let show = |v: f64| if signal == Signal::Cpu { human_cores(v) } else { human_bytes(v) };
     let resource = signal.title();
@@ -83,9 +93,9 @@ fn draft(
     let mut evidence = vec![Evidence::new(
         format!("prometheus {resource} of all pods, mean of 3m"),
         format!(
-            "{} used of {} requested: {:.0} % (target {:.0} %)",
+            "{} used, {base_name} {}: {:.0} % (target {:.0} %)",
             show(used),
-            show(requested),
+            show(base),
             utilisation * 100.0,
             target * 100.0
         ),
@@ -103,9 +113,14 @@ fn draft(
         fault: Fault::Saturated { resource: resource.into(), utilisation, target },
         subject: Subject::Workload(key.clone()),
         detail: Some(resource.to_owned()),
-        severity: if utilisation >= 1.0 { Severity::High } else { Severity::Warning },
+        // Above its CPU request a pod still runs; near its memory limit it is about to be killed.
+        severity: if signal == Signal::Memory && base_name == "limit" && utilisation >= NEAR_LIMIT {
+            Severity::High
+        } else {
+            Severity::Warning
+        },
         title: format!(
-            "{}/{}: {resource} at {:.0} % of its request, target {:.0} %",
+            "{}/{}: {resource} at {:.0} % of its {base_name}, target {:.0} %",
             key.namespace,
             key.name,
             utilisation * 100.0,

@@ -72,7 +72,8 @@ impl Engine {
         let now = approval.at;
         let deps = self.deps().ok_or("not connected, or no journal")?;
         let item = self.item(id)?;
-        let permit = self.with_request(&item, actor_of(&approval), now, |guard, request| guard.permit(request, approval.clone()));
+        let permit = self
+            .with_request(&item, actor_of(&approval), now, |guard, request| guard.permit(request, approval.clone()));
         let permit = permit.map_err(|reasons| {
             let text = told(&reasons);
             self.queue.set_blocked(id, reasons);
@@ -91,7 +92,12 @@ impl Engine {
     }
 
     /// Starts a task that carries an action on; its end comes back as a note.
-    fn fly(&mut self, id: &ActionId, cancel: CancellationToken, course: impl Future<Output = QueueItem> + Send + 'static) {
+    fn fly(
+        &mut self,
+        id: &ActionId,
+        cancel: CancellationToken,
+        course: impl Future<Output = QueueItem> + Send + 'static,
+    ) {
         let (notes, id2) = (self.notes.clone(), id.clone());
         let course = tokio::spawn(course);
         let task = tokio::spawn(async move {
@@ -213,7 +219,13 @@ impl Engine {
     }
 
     /// Puts together everything the guard looks at, as it is now, and lets it decide.
-    fn with_request<T>(&mut self, item: &QueueItem, actor: Actor, now: Timestamp, decide: impl FnOnce(&mut Guard, &Request<'_>) -> T) -> T {
+    fn with_request<T>(
+        &mut self,
+        item: &QueueItem,
+        actor: Actor,
+        now: Timestamp,
+        decide: impl FnOnce(&mut Guard, &Request<'_>) -> T,
+    ) -> T {
         let surroundings = self.dossiers.get(&item.proposal.finding).map(|d| Surroundings::of(d));
         let rights: BTreeMap<Right, bool> = self.rights.iter().map(|(r, (ok, _))| (r.clone(), *ok)).collect();
         let queue = self.queue.items();
@@ -324,7 +336,11 @@ impl Engine {
                 }
             }
             Err(why) => {
-                self.control.say(Level::Error, format!("{id} ended abnormally ({why}): the next start looks after it"), now);
+                self.control.say(
+                    Level::Error,
+                    format!("{id} ended abnormally ({why}): the next start looks after it"),
+                    now,
+                );
                 self.control.fall_back("an action ended abnormally", now);
             }
         }
@@ -382,12 +398,20 @@ impl Engine {
             let permit = self.with_request(&item, Actor::Person, now, |guard, request| guard.permit_resume(request));
             match (permit, self.deps()) {
                 (Ok(permit), Some(deps)) => {
-                    self.control.say(Level::Warning, format!("{id} was {} when kansole ended: looking at the cluster", item.state.word()), now);
+                    self.control.say(
+                        Level::Warning,
+                        format!("{id} was {} when kansole ended: looking at the cluster", item.state.word()),
+                        now,
+                    );
                     let cancel = deps.cancel.clone();
                     self.fly(&id, cancel, execute::resume(permit, deps));
                 }
                 (Err(reasons), _) => {
-                    let why = format!("it was {} when kansole ended, and may not be finished now: {}", item.state.word(), told(&reasons));
+                    let why = format!(
+                        "it was {} when kansole ended, and may not be finished now: {}",
+                        item.state.word(),
+                        told(&reasons)
+                    );
                     let mut item = (*item).clone();
                     item.state = ActionState::HandedOver { why: why.clone() };
                     self.write_item(Kind::HandedOver, &item, json!({ "why": why }));
@@ -407,7 +431,11 @@ impl Engine {
         self.control.brakes.paused = true;
         self.write(Kind::KillSwitch, None, None, json!({ "on": on, "by": "key" }));
         self.poll_kill_switch();
-        if on { "kill switch on: no write leaves this console".into() } else { "kill switch released; auto stays paused".into() }
+        if on {
+            "kill switch on: no write leaves this console".into()
+        } else {
+            "kill switch released; auto stays paused".into()
+        }
     }
 
     pub(super) fn poll_kill_switch(&self) {

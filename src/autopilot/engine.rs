@@ -1,11 +1,11 @@
 //! The loop itself: one task that owns all state and hears of everything by message.
 
+use super::Options;
 use super::control::Control;
 use super::handle::LoopHandle;
 use super::planning::Planning;
 use super::session::{OpenError, Session};
 use super::world::{Command, CommandResult, Detail, Level, Link, World};
-use super::{JournalUse, Options};
 use crate::analyze::Analyzer;
 use crate::execute::{Guard, GuardHistory, KillHandle, Progress, Queue};
 use crate::model::action::{Preview, QueueItem};
@@ -111,7 +111,12 @@ pub(super) struct Inbox {
 }
 
 impl Engine {
-    pub(super) fn new(options: Options, handle: LoopHandle, worlds: watch::Sender<Arc<World>>, notes: mpsc::Sender<Note>) -> Self {
+    pub(super) fn new(
+        options: Options,
+        handle: LoopHandle,
+        worlds: watch::Sender<Arc<World>>,
+        notes: mpsc::Sender<Note>,
+    ) -> Self {
         let first = worlds.borrow().clone();
         let snapshot = first.snapshot.clone();
         let read_only = options.read_only.then(|| Arc::from("--read-only"));
@@ -231,7 +236,8 @@ impl Engine {
         let now = Self::now();
         match result {
             Err(e) => {
-                let retry = e.worth_retrying().then(|| now + chrono::TimeDelta::from_std(self.reconnect).unwrap_or_default());
+                let retry =
+                    e.worth_retrying().then(|| now + chrono::TimeDelta::from_std(self.reconnect).unwrap_or_default());
                 self.link = Link::Broken { why: crate::model::text::clean(&e.to_string()).into(), retry };
                 self.control.say(Level::Error, e.to_string(), now);
                 if retry.is_some() {
@@ -261,10 +267,15 @@ impl Engine {
         self.session = Some(session);
         self.look();
         if has_journal {
-            self.write(Kind::SessionStarted, None, None, serde_json::json!({
-                "context": info.context, "server": info.server, "version": info.version,
-                "mode": self.control.mode, "pid": std::process::id(), "kansole": env!("CARGO_PKG_VERSION"),
-            }));
+            self.write(
+                Kind::SessionStarted,
+                None,
+                None,
+                serde_json::json!({
+                    "context": info.context, "server": info.server, "version": info.version,
+                    "mode": self.control.mode, "pid": std::process::id(), "kansole": env!("CARGO_PKG_VERSION"),
+                }),
+            );
             self.remember();
             let handle = self.handle.clone();
             tokio::spawn(async move {

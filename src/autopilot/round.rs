@@ -192,7 +192,8 @@ impl Engine {
             self.planning.done(id, None);
             return;
         };
-        let snapshot = self.frozen.clone().filter(|_| !self.control.runs_alone()).unwrap_or_else(|| self.snapshot.clone());
+        let snapshot =
+            self.frozen.clone().filter(|_| !self.control.runs_alone()).unwrap_or_else(|| self.snapshot.clone());
         let made = crate::plan::propose(&finding, &snapshot, &dossier, &self.history, &self.options.settings.plan, now);
         match made {
             Err(no) => {
@@ -216,7 +217,10 @@ impl Engine {
             Offer::Replaced(old) => Some(old),
             Offer::Kept(_) | Offer::Busy(_) => return,
             Offer::Declined(by) => {
-                self.planning.done(&proposal.finding, Some(format!("{by} was the answer to this, and nothing is new since").into()));
+                self.planning.done(
+                    &proposal.finding,
+                    Some(format!("{by} was the answer to this, and nothing is new since").into()),
+                );
                 return;
             }
             Offer::Full => {
@@ -239,10 +243,14 @@ impl Engine {
 pub(super) fn stale_why(snapshot: &Snapshot, now: Timestamp, limit: std::time::Duration) -> Option<Arc<str>> {
     let limit = TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX);
     let age = |last: Option<Timestamp>| {
-        last.map_or("never answered".to_owned(), |t| format!("last answered {} ago", short(now.signed_duration_since(t))))
+        last.map_or("never answered".to_owned(), |t| {
+            format!("last answered {} ago", short(now.signed_duration_since(t)))
+        })
     };
     if !snapshot.api.state.is_fresh(now, limit) {
-        return Some(format!("the API server {}: nothing is planned from old data", age(snapshot.api.state.last())).into());
+        return Some(
+            format!("the API server {}: nothing is planned from old data", age(snapshot.api.state.last())).into(),
+        );
     }
     let pods = snapshot.source("pods");
     (!pods.is_fresh(now, limit))

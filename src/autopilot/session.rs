@@ -85,8 +85,12 @@ impl Session {
         let kill = KillSwitch::new(kill, &kill_file, &settings.guard.kill_configmap, conn.act.clone())
             .map_err(OpenError::Setting)?;
         let monitor = monitor::spawn(&conn, &settings.monitor, cancel.clone());
-        let metrics =
-            monitor::metrics::spawn(Arc::new(settings.clone()), Some(conn.read.clone()), monitor.snapshots.clone(), cancel.clone());
+        let metrics = monitor::metrics::spawn(
+            Arc::new(settings.clone()),
+            Some(conn.read.clone()),
+            monitor.snapshots.clone(),
+            cancel.clone(),
+        );
         Ok(Self { conn, monitor, metrics, journal, no_journal, kill, dir, cancel })
     }
 

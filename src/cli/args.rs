@@ -291,7 +291,8 @@ mod tests {
 
     #[test]
     fn flags_become_the_top_layer() {
-        let cli = Cli::parse_from(["kansole", "--mode", "auto", "-n", "a", "-n", "b", "--prometheus", "none", "--ascii"]);
+        let cli =
+            Cli::parse_from(["kansole", "--mode", "auto", "-n", "a", "-n", "b", "--prometheus", "none", "--ascii"]);
         let o = cli.overrides();
         assert_eq!(o.mode.as_deref(), Some("auto"));
         assert_eq!(o.namespaces, ["a", "b"]);

@@ -72,7 +72,12 @@ fn local(report: &mut Report, loaded: &Loaded, caps: &Caps) {
     };
     let set = if caps.ascii { "ASCII" } else { "Unicode" };
     let remote = if caps.remote { ", over SSH" } else { "" };
-    report.add(Grade::Ok, "terminal", format!("{colours}, {set}{remote}, at most {} frames/s", caps.max_fps(loaded.settings.ui.max_fps)), "");
+    report.add(
+        Grade::Ok,
+        "terminal",
+        format!("{colours}, {set}{remote}, at most {} frames/s", caps.max_fps(loaded.settings.ui.max_fps)),
+        "",
+    );
 }
 
 async fn cluster(report: &mut Report, options: Options) -> Done {
@@ -114,7 +119,11 @@ fn api(report: &mut Report, w: &World, skew_limit: f64, latency_limit: f64) {
     }
     if let Some(skew) = api.clock_skew_s {
         let grade = if skew.abs() > skew_limit { Grade::Warn } else { Grade::Ok };
-        let remedy = if grade == Grade::Ok { "" } else { "set the clock of this machine (ntp): ages are wrong and automation stands back" };
+        let remedy = if grade == Grade::Ok {
+            ""
+        } else {
+            "set the clock of this machine (ntp): ages are wrong and automation stands back"
+        };
         report.add(grade, "clock", format!("{skew:+.0} s against the server"), remedy);
     }
 }
@@ -125,7 +134,9 @@ fn sources(report: &mut Report, w: &World) {
         match &s.state {
             SourceState::Live { .. } => report.add(Grade::Ok, &what, format!("{} objects", s.objects), ""),
             SourceState::NotServed => {}
-            SourceState::Denied { why } => report.add(Grade::Warn, &what, why.to_string(), "grant list and watch, or limit with --namespace"),
+            SourceState::Denied { why } => {
+                report.add(Grade::Warn, &what, why.to_string(), "grant list and watch, or limit with --namespace")
+            }
             other => report.add(Grade::Warn, &what, format!("{other:?}"), "not complete in time: look again"),
         }
     }
@@ -177,8 +188,15 @@ fn prometheus(report: &mut Report, w: &World) {
                 report.add(Grade::Warn, "  missing", missing.clone(), "scrape it, or go without");
             }
         }
-        (SourceState::NotServed, _) => report.add(Grade::Warn, "prometheus", "turned off or not found", "give --prometheus URL; without it there are no metrics, leaks, SLOs or scaling"),
-        (SourceState::Failed { why, .. }, _) => report.add(Grade::Fail, "prometheus", why.to_string(), "check connection.prometheus"),
+        (SourceState::NotServed, _) => report.add(
+            Grade::Warn,
+            "prometheus",
+            "turned off or not found",
+            "give --prometheus URL; without it there are no metrics, leaks, SLOs or scaling",
+        ),
+        (SourceState::Failed { why, .. }, _) => {
+            report.add(Grade::Fail, "prometheus", why.to_string(), "check connection.prometheus")
+        }
         (state, _) => report.add(Grade::Warn, "prometheus", format!("{state:?}"), "not complete in time: look again"),
     }
 }
@@ -191,7 +209,12 @@ fn journal(report: &mut Report, dir: &std::path::Path) {
     }
     match Journal::open_read_only(&path).map(|j| j.verify()) {
         Ok(Ok(r)) => report.add(Grade::Ok, "journal", format!("{}: {r}", path.display()), ""),
-        Ok(Err(e)) => report.add(Grade::Fail, "journal", e.to_string(), "keep the file as evidence; move it away to begin a new one"),
+        Ok(Err(e)) => report.add(
+            Grade::Fail,
+            "journal",
+            e.to_string(),
+            "keep the file as evidence; move it away to begin a new one",
+        ),
         Err(e) => report.add(Grade::Fail, "journal", e.to_string(), ""),
     }
 }

@@ -66,9 +66,7 @@ fn measured(s: &Snapshot) -> bool {
 fn planned(w: &World) -> bool {
     let answered = |id: &str| {
         w.unplanned.contains_key(id)
-            || w.queue
-                .iter()
-                .any(|i| &*i.proposal.finding == id && (i.preview.is_some() || !i.proposal.plan.writes()))
+            || w.queue.iter().any(|i| &*i.proposal.finding == id && (i.preview.is_some() || !i.proposal.plan.writes()))
     };
     w.mode == Mode::Observe || w.findings.iter().all(|f| answered(&f.id))
 }
@@ -82,7 +80,15 @@ fn report(w: &World) -> Value {
             let m = s.metrics.workloads.get(&workload.key)?;
             let signals: serde_json::Map<String, Value> = Signal::ALL
                 .iter()
-                .map(|signal| (serde_json::to_value(signal).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default(), json!(m.now(*signal))))
+                .map(|signal| {
+                    (
+                        serde_json::to_value(signal)
+                            .ok()
+                            .and_then(|v| v.as_str().map(str::to_owned))
+                            .unwrap_or_default(),
+                        json!(m.now(*signal)),
+                    )
+                })
                 .collect();
             Some(json!({ "workload": workload.key.to_string(), "signals": signals }))
         })

@@ -5,9 +5,9 @@ use super::{Done, Failure, look, options, print, runtime, settings};
 use crate::autopilot::{JournalUse, spawn};
 use crate::config::chord::Chord;
 use crate::console::app::{Model, Msg};
+use crate::console::panes;
 use crate::console::snapshot::{Format, draw, write};
 use crate::console::update::update;
-use crate::console::panes;
 use chrono::TimeDelta;
 use crossterm::event::KeyEvent;
 

@@ -20,7 +20,8 @@ impl Rig {
     /// The running rig. Panics with the remedy if there is none: these tests are never skipped.
     pub fn here() -> Self {
         let var = |name: &str| {
-            std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run tests/rig/rig run -- cargo test --features rig"))
+            std::env::var(name)
+                .unwrap_or_else(|_| panic!("{name} is not set: run tests/rig/rig run -- cargo test --features rig"))
         };
         Self {
             kubeconfig: var("KANSOLE_RIG_ADMIN"),
@@ -82,7 +83,8 @@ per_hour_namespace = 1000
 
     /// kubectl as admin; panics when it fails.
     pub fn kubectl(&self, args: &[&str]) -> String {
-        let out = Command::new("kubectl").arg("--kubeconfig").arg(&self.kubeconfig).args(args).output().expect("kubectl");
+        let out =
+            Command::new("kubectl").arg("--kubeconfig").arg(&self.kubeconfig).args(args).output().expect("kubectl");
         assert!(out.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).expect("utf-8").trim().to_owned()
     }
@@ -112,12 +114,27 @@ per_hour_namespace = 1000
     /// Deletes workloads of a scenario and waits until their pods are gone.
     pub fn delete(&self, names: &[&str]) {
         for name in names {
-            self.kubectl(&["-n", "shop", "delete", name, "--ignore-not-found", "--cascade=foreground", "--wait=true", "--timeout=60s"]);
+            self.kubectl(&[
+                "-n",
+                "shop",
+                "delete",
+                name,
+                "--ignore-not-found",
+                "--cascade=foreground",
+                "--wait=true",
+                "--timeout=60s",
+            ]);
         }
     }
 
     /// Asks until the answer satisfies a condition: the API has no event for every truth a test asks for.
-    pub fn until<T: std::fmt::Debug>(&self, what: &str, limit: Duration, ask: impl Fn() -> T, done: impl Fn(&T) -> bool) -> T {
+    pub fn until<T: std::fmt::Debug>(
+        &self,
+        what: &str,
+        limit: Duration,
+        ask: impl Fn() -> T,
+        done: impl Fn(&T) -> bool,
+    ) -> T {
         let until = Instant::now() + limit;
         loop {
             let answer = ask();
@@ -138,7 +155,8 @@ per_hour_namespace = 1000
     pub fn queue_of_running(&self) -> Vec<Value> {
         use std::io::{BufRead, BufReader, Write};
         let dirs = std::fs::read_dir(self.state.path()).expect("the state directory");
-        let socket = dirs.flatten().map(|d| d.path().join("control.sock")).find(|p| p.exists()).expect("a running kansole");
+        let socket =
+            dirs.flatten().map(|d| d.path().join("control.sock")).find(|p| p.exists()).expect("a running kansole");
         let mut stream = std::os::unix::net::UnixStream::connect(socket).expect("it listens");
         stream.write_all(b"{\"ask\":\"queue\"}\n").expect("asked");
         let mut line = String::new();
@@ -151,7 +169,12 @@ per_hour_namespace = 1000
         self.until(
             &format!("action {id}"),
             limit,
-            || self.queue(config).into_iter().rev().find(|i| i["proposal"]["id"].as_str().is_some_and(|x| x.starts_with(id))),
+            || {
+                self.queue(config)
+                    .into_iter()
+                    .rev()
+                    .find(|i| i["proposal"]["id"].as_str().is_some_and(|x| x.starts_with(id)))
+            },
             |i| i.as_ref().is_some_and(&done),
         )
         .expect("found")

@@ -24,7 +24,10 @@ impl Scripted {
         let server = MockServer::start().await;
         let writes = Arc::new(AtomicUsize::new(0));
         let (world, counter) = (Arc::new(Mutex::new(objects)), writes.clone());
-        Mock::given(any()).respond_with(move |r: &Request| answer(r, &world.lock().unwrap(), &counter)).mount(&server).await;
+        Mock::given(any())
+            .respond_with(move |r: &Request| answer(r, &world.lock().unwrap(), &counter))
+            .mount(&server)
+            .await;
         let dir = tempfile::tempdir().unwrap();
         let kubeconfig = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "shop",
@@ -34,7 +37,11 @@ impl Scripted {
         });
         std::fs::write(dir.path().join("kubeconfig"), kubeconfig.to_string()).unwrap();
         let state = dir.path().join("state");
-        std::fs::write(dir.path().join("config.toml"), format!("[connection]\nprometheus = \"none\"\nstate_dir = {:?}\n", state.display().to_string())).unwrap();
+        std::fs::write(
+            dir.path().join("config.toml"),
+            format!("[connection]\nprometheus = \"none\"\nstate_dir = {:?}\n", state.display().to_string()),
+        )
+        .unwrap();
         Self { server, dir, writes }
     }
 
@@ -89,13 +96,18 @@ fn answer(request: &Request, world: &[Value], writes: &AtomicUsize) -> ResponseT
         "GET" if path == "/version" => ok(json!({"major": "1", "minor": "36", "gitVersion": "v1.36.0"})),
         "GET" if path == "/apis" => ok(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": []})),
         "GET" if path == "/api" => ok(json!({"kind": "APIVersions", "versions": ["v1"]})),
-        "GET" if query("sendInitialEvents").is_some() => status(422, "Invalid", "sendInitialEvents is forbidden for watch"),
+        "GET" if query("sendInitialEvents").is_some() => {
+            status(422, "Invalid", "sendInitialEvents is forbidden for watch")
+        }
         // A watch that has nothing to say for as long as anybody listens.
-        "GET" if query("watch").is_some() => ResponseTemplate::new(200).set_body_raw("", "application/json").set_delay(std::time::Duration::from_secs(600)),
+        "GET" if query("watch").is_some() => ResponseTemplate::new(200)
+            .set_body_raw("", "application/json")
+            .set_delay(std::time::Duration::from_secs(600)),
         "GET" => world.iter().find(|o| path_of(o).1 == path).map_or_else(|| list(path, world), |o| ok(o.clone())),
         "POST" if path.contains("selfsubject") => {
             let mut review: Value = request.body_json().unwrap_or_default();
-            review["status"] = json!({"allowed": true, "resourceRules": [], "nonResourceRules": [], "incomplete": false});
+            review["status"] =
+                json!({"allowed": true, "resourceRules": [], "nonResourceRules": [], "incomplete": false});
             ResponseTemplate::new(201).set_body_json(review)
         }
         "PATCH" if query("dryRun").as_deref() == Some("All") => match world.iter().find(|o| path_of(o).1 == path) {
@@ -154,7 +166,9 @@ pub fn shop(now: chrono::DateTime<chrono::Utc>) -> Vec<Value> {
             "spec": {}, "status": {"allocatable": {"cpu": "4", "memory": "16Gi", "pods": "110"}, "nodeInfo": {"kubeletVersion": "v1.36.0"},
                 "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": at(9000)}]}}));
     }
-    for (name, replicas, killed) in [("cart", 2, false), ("checkout", 2, false), ("frontend", 3, false), ("ledger", 2, true), ("payment", 2, false)] {
+    for (name, replicas, killed) in
+        [("cart", 2, false), ("checkout", 2, false), ("frontend", 3, false), ("ledger", 2, true), ("payment", 2, false)]
+    {
         world.extend(deployment(name, replicas, killed, &at));
     }
     world

@@ -23,9 +23,7 @@ pub struct Term {
 impl Term {
     /// Starts the console with arguments and environment on a terminal of this size.
     pub fn start(args: &[&str], env: &[(&str, &str)], cols: u16, rows: u16) -> Self {
-        let pty = native_pty_system()
-            .openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 })
-            .expect("a pty");
+        let pty = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).expect("a pty");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_kansole"));
         command.args(args);
         command.env("TERM", "xterm-256color");
@@ -38,7 +36,10 @@ impl Term {
         let child = pty.slave.spawn_command(command).expect("the program starts");
         drop(pty.slave);
         let shared = Arc::new((
-            Mutex::new(Screen { parser: vt100::Parser::new(rows, cols, 0), closed: false }),
+            Mutex::new(Screen {
+                parser: vt100::Parser::new(rows.try_into().expect("rows"), cols.try_into().expect("columns"), 0),
+                closed: false,
+            }),
             Condvar::new(),
         ));
         let mut reader = pty.master.try_clone_reader().expect("a reader");

@@ -22,7 +22,9 @@ fn c_auto_starts_paused_then_heals_the_opted_in_namespace_only() {
     assert_eq!(done["state"]["verdict"], "effective", "{done:#}");
     assert_eq!(rig.memory_limit("ledger"), "228Mi");
     // The other namespace has the same fault, never opted in, and was left alone; the console says why.
-    let other = rig.queue(&config).into_iter().rfind(|i| i["proposal"]["subject"]["workload"]["namespace"] == "legacy" && i["proposal"]["fault"]["class"] == "oom");
+    let other = rig.queue(&config).into_iter().rfind(|i| {
+        i["proposal"]["subject"]["workload"]["namespace"] == "legacy" && i["proposal"]["fault"]["class"] == "oom"
+    });
     let other = other.expect("the fault in legacy has a proposal");
     assert_eq!(state(&other), "proposed");
     assert!(other["blocked"].to_string().contains("g21"), "{other:#}");
@@ -56,7 +58,11 @@ fn c_the_kill_switch_stops_a_write_by_key_file_and_configmap() {
     term.keys("y");
     term.wait("release", SHORT, |s| !s.contains("KILLED"));
     // The file: laid down by hand where the terminal is dead.
-    let dir = std::fs::read_dir(rig.state.path()).unwrap().flatten().find(|e| e.path().is_dir()).expect("the cluster's directory");
+    let dir = std::fs::read_dir(rig.state.path())
+        .unwrap()
+        .flatten()
+        .find(|e| e.path().is_dir())
+        .expect("the cluster's directory");
     let kill = dir.path().join("kill");
     std::fs::write(&kill, "").unwrap();
     term.expect("KILL", Duration::from_secs(15));
@@ -64,7 +70,9 @@ fn c_the_kill_switch_stops_a_write_by_key_file_and_configmap() {
     std::fs::remove_file(&kill).unwrap();
     term.wait("release", Duration::from_secs(15), |s| !s.contains("KILLED"));
     // The ConfigMap: for everybody at once.
-    let _ = std::process::Command::new("kubectl").args(["--kubeconfig", &rig.kubeconfig, "create", "namespace", "kansole"]).output();
+    let _ = std::process::Command::new("kubectl")
+        .args(["--kubeconfig", &rig.kubeconfig, "create", "namespace", "kansole"])
+        .output();
     rig.kubectl(&["-n", "kansole", "create", "configmap", "kill-switch", "--from-literal=kill=true"]);
     term.expect("KILL", Duration::from_secs(15));
     refused("ConfigMap");

@@ -19,8 +19,13 @@ fn e_kill_9_at_any_moment_applies_nothing_twice_and_leaves_nothing_open() {
         rig.rig(&["apply", "oom"]);
         let config = rig.config("");
         let mut term = console(&rig, &config, &[]);
-        let item = rig.action(&config, "ledger-oom", LONG, |i| state(i) == "proposed" && !i["preview"].is_null() && i["blocked"] == serde_json::json!([]));
-        let (id, hash) = (item["proposal"]["id"].as_str().unwrap().to_owned(), item["proposal"]["hash"].as_str().unwrap().to_owned());
+        let item = rig.action(&config, "ledger-oom", LONG, |i| {
+            state(i) == "proposed" && !i["preview"].is_null() && i["blocked"] == serde_json::json!([])
+        });
+        let (id, hash) = (
+            item["proposal"]["id"].as_str().unwrap().to_owned(),
+            item["proposal"]["hash"].as_str().unwrap().to_owned(),
+        );
         let out = rig.kansole(&config, &["actions", "approve", &id, "--hash", &hash]);
         let approved = Instant::now();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
@@ -36,7 +41,9 @@ fn e_kill_9_at_any_moment_applies_nothing_twice_and_leaves_nothing_open() {
         let written_before = writes(&rig, &config, &id);
         // The next start looks at the cluster and brings it to an end.
         let term = console(&rig, &config, &[]);
-        let end = rig.action(&config, &id, LONG, |i| !matches!(state(i), "approved" | "dry_run" | "applying" | "verifying" | "reverting"));
+        let end = rig.action(&config, &id, LONG, |i| {
+            !matches!(state(i), "approved" | "dry_run" | "applying" | "verifying" | "reverting")
+        });
         println!("    ended: {}", end["state"]);
         let limit = rig.memory_limit("ledger");
         match state(&end) {

@@ -11,7 +11,9 @@ fn a_oom_is_shown_explained_approved_verified_and_undone() {
     let config = rig.config("");
     let mut term = console(&rig, &config, &[]);
     // Within a minute the fault is in Overview…
-    term.wait("the OOM finding", std::time::Duration::from_secs(60), |s| s.contains("ledger") && s.to_lowercase().contains("oom"));
+    term.wait("the OOM finding", std::time::Duration::from_secs(60), |s| {
+        s.contains("ledger") && s.to_lowercase().contains("oom")
+    });
     // …and the proposal in Actions.
     let item = rig.action(&config, "ledger-oom", LONG, |i| state(i) == "proposed" && !i["preview"].is_null());
     let id = item["proposal"]["id"].as_str().unwrap().to_owned();
@@ -25,7 +27,15 @@ fn a_oom_is_shown_explained_approved_verified_and_undone() {
     term.keys("a");
     rig.action(&config, &id, LONG, |i| matches!(state(i), "verifying" | "done"));
     assert_eq!(rig.memory_limit("ledger"), "228Mi", "kubectl sees the new limit");
-    let managers = rig.kubectl(&["-n", "shop", "get", "deploy/ledger", "--show-managed-fields", "-o", "jsonpath={.metadata.managedFields[*].manager}"]);
+    let managers = rig.kubectl(&[
+        "-n",
+        "shop",
+        "get",
+        "deploy/ledger",
+        "--show-managed-fields",
+        "-o",
+        "jsonpath={.metadata.managedFields[*].manager}",
+    ]);
     assert!(managers.split(' ').any(|m| m == "kansole"), "field manager kansole: {managers}");
     let done = rig.action(&config, &id, LONG, |i| state(i) == "done");
     assert_eq!(done["state"]["verdict"], "effective", "{done:#}");
@@ -36,10 +46,24 @@ fn a_oom_is_shown_explained_approved_verified_and_undone() {
     assert_eq!(rig.memory_limit("ledger"), "128Mi");
     quit(term);
     let kinds = rig.journal_kinds(&config);
-    let order = ["session_started", "finding_opened", "proposed", "approved", "intent", "applied", "outcome", "revert_intent", "reverted", "session_ended"];
+    let order = [
+        "session_started",
+        "finding_opened",
+        "proposed",
+        "approved",
+        "intent",
+        "applied",
+        "outcome",
+        "revert_intent",
+        "reverted",
+        "session_ended",
+    ];
     let mut at = 0;
     for kind in order {
-        at += kinds[at..].iter().position(|k| k == kind).unwrap_or_else(|| panic!("{kind} is missing or out of order in {kinds:?}"));
+        at += kinds[at..]
+            .iter()
+            .position(|k| k == kind)
+            .unwrap_or_else(|| panic!("{kind} is missing or out of order in {kinds:?}"));
     }
     rig.delete(&["deploy/ledger"]);
 }
@@ -73,15 +97,32 @@ fn b_what_argo_cd_or_an_hpa_owns_is_not_patched_and_the_reason_is_shown() {
     rig.rig(&["apply", "shop"]);
     rig.kubectl(&["-n", "shop", "rollout", "status", "deploy/recommendations", "--timeout=60s"]);
     // A bad release on the Deployment that Argo CD owns, and more load than one pod serves on the one an HPA owns.
-    rig.kubectl(&["-n", "shop", "set", "image", "deploy/recommendations", "recommendations=registry.example/recommendations:bad"]);
-    rig.kubectl(&["-n", "shop", "patch", "deploy/search", "--type=json", "-p",
-        r#"[{"op":"add","path":"/spec/template/metadata/annotations/kansole.dev~1rps","value":"2000"}]"#]);
+    rig.kubectl(&[
+        "-n",
+        "shop",
+        "set",
+        "image",
+        "deploy/recommendations",
+        "recommendations=registry.example/recommendations:bad",
+    ]);
+    rig.kubectl(&[
+        "-n",
+        "shop",
+        "patch",
+        "deploy/search",
+        "--type=json",
+        "-p",
+        r#"[{"op":"add","path":"/spec/template/metadata/annotations/kansole.dev~1rps","value":"2000"}]"#,
+    ]);
     let before = rig.field("deploy/recommendations", "{.metadata.generation}");
     let config = rig.config("");
     let mut term = console(&rig, &config, &[]);
     let item = rig.action(&config, "recommendations-bad-release", LONG, |i| state(i) == "proposed");
     assert_eq!(item["proposal"]["plan"]["steps"], serde_json::json!([]), "there is nothing to approve");
-    assert!(item["proposal"]["export"].as_str().is_some_and(|e| e.contains("registry.example/recommendations:1")), "the patch to commit is there");
+    assert!(
+        item["proposal"]["export"].as_str().is_some_and(|e| e.contains("registry.example/recommendations:1")),
+        "the patch to commit is there"
+    );
     term.keys("4");
     term.expect("recommendations", SHORT);
     term.keys("\r");
@@ -93,15 +134,31 @@ fn b_what_argo_cd_or_an_hpa_owns_is_not_patched_and_the_reason_is_shown() {
         "the saturated workload",
         LONG,
         || rig.json(&config, &["once", "--mode", "manual"]),
-        |r| r["findings"].as_array().is_some_and(|f| f.iter().any(|f| f["fault"]["class"] == "saturated" && f["id"].as_str().unwrap_or("").contains("search"))),
+        |r| {
+            r["findings"].as_array().is_some_and(|f| {
+                f.iter()
+                    .any(|f| f["fault"]["class"] == "saturated" && f["id"].as_str().unwrap_or("").contains("search"))
+            })
+        },
     );
     let text = report.to_string();
     assert!(text.contains("HPA search"), "{text}");
     assert!(
-        report["proposals"].as_array().unwrap().iter().all(|p| !p["proposal"]["id"].as_str().unwrap().starts_with("search-") || p["proposal"]["plan"]["steps"] == serde_json::json!([])),
+        report["proposals"].as_array().unwrap().iter().all(|p| !p["proposal"]["id"]
+            .as_str()
+            .unwrap()
+            .starts_with("search-")
+            || p["proposal"]["plan"]["steps"] == serde_json::json!([])),
         "no step for what the HPA owns"
     );
     quit(term);
     rig.rig(&["apply", "shop"]);
-    rig.kubectl(&["-n", "shop", "set", "image", "deploy/recommendations", "recommendations=registry.example/recommendations:1.4.0"]);
+    rig.kubectl(&[
+        "-n",
+        "shop",
+        "set",
+        "image",
+        "deploy/recommendations",
+        "recommendations=registry.example/recommendations:1.4.0",
+    ]);
 }

@@ -30,5 +30,8 @@ fn f_outages_are_shown_with_ages_and_end_by_themselves() {
 
 /// Whether the header marks a source as stale.
 fn stale_in(screen: &str, source: &str) -> bool {
-    screen.lines().take(3).any(|l| l.split('·').any(|part| part.contains(source) && (part.contains("stale") || part.contains("lost"))))
+    screen
+        .lines()
+        .take(3)
+        .any(|l| l.split('·').any(|part| part.contains(source) && (part.contains("stale") || part.contains("lost"))))
 }

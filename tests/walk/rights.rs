@@ -19,11 +19,25 @@ fn g_a_viewer_sees_everything_and_is_told_the_missing_verb() {
     let rig = Rig::here();
     rig.rig(&["apply", "oom"]);
     let viewer = std::env::var("KANSOLE_RIG_VIEWER").unwrap();
-    let report = rig.until("the proposal", LONG, || once(&rig, &viewer, &[]), |r| {
-        r["proposals"].as_array().unwrap().iter().any(|p| p["proposal"]["id"].as_str().unwrap().starts_with("ledger-oom"))
-    });
+    let report = rig.until(
+        "the proposal",
+        LONG,
+        || once(&rig, &viewer, &[]),
+        |r| {
+            r["proposals"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|p| p["proposal"]["id"].as_str().unwrap().starts_with("ledger-oom"))
+        },
+    );
     assert_eq!(report["summary"]["nodes"], 4);
-    let proposal = report["proposals"].as_array().unwrap().iter().find(|p| p["proposal"]["id"].as_str().unwrap().starts_with("ledger-oom")).unwrap();
+    let proposal = report["proposals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|p| p["proposal"]["id"].as_str().unwrap().starts_with("ledger-oom"))
+        .unwrap();
     let blocked = proposal["blocked"].to_string();
     assert!(blocked.contains("g18") && blocked.contains("patch deployments"), "the missing verb is named: {blocked}");
     rig.delete(&["deploy/ledger"]);
@@ -36,7 +50,8 @@ fn g_one_namespace_is_shown_whole_and_the_rest_as_denied() {
     rig.rig(&["apply", "team-a"]);
     let report = once(&rig, &team, &["-n", "team-a"]);
     assert!(report["summary"]["workloads"].as_u64().unwrap() >= 1, "{report:#}");
-    let denied: Vec<&Value> = report["sources"].as_array().unwrap().iter().filter(|s| s["state"]["state"] == "denied").collect();
+    let denied: Vec<&Value> =
+        report["sources"].as_array().unwrap().iter().filter(|s| s["state"]["state"] == "denied").collect();
     let nodes = denied.iter().find(|s| s["name"] == "nodes").expect("nodes are denied");
     assert!(nodes["state"]["why"].as_str().unwrap().contains("list"), "the verb is named: {nodes}");
     let pods = report["sources"].as_array().unwrap().iter().find(|s| s["name"] == "pods").unwrap();
@@ -44,7 +59,19 @@ fn g_one_namespace_is_shown_whole_and_the_rest_as_denied() {
     // On the screen: readable things are there, denied ones say so.
     let config = rig.config("");
     let out = std::process::Command::new(env!("CARGO_BIN_EXE_kansole"))
-        .args(["snapshot", "--pane", "overview", "--size", "140x40", "-n", "team-a", "--kubeconfig", &team, "--config", config.to_str().unwrap()])
+        .args([
+            "snapshot",
+            "--pane",
+            "overview",
+            "--size",
+            "140x40",
+            "-n",
+            "team-a",
+            "--kubeconfig",
+            &team,
+            "--config",
+            config.to_str().unwrap(),
+        ])
         .output()
         .unwrap();
     let frame = String::from_utf8_lossy(&out.stdout);

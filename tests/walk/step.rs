@@ -8,11 +8,20 @@ fn d_each_phase_waits_for_a_key_and_shows_its_product() {
     let rig = Rig::here();
     rig.delete(&["deploy/ledger"]);
     rig.rig(&["apply", "oom"]);
-    rig.until("the first OOM kill", LONG, || rig.kubectl(&["-n", "shop", "get", "pods", "-l", "app.kubernetes.io/name=ledger", "-o", "json"]), |t| t.contains("OOMKilled"));
+    rig.until(
+        "the first OOM kill",
+        LONG,
+        || rig.kubectl(&["-n", "shop", "get", "pods", "-l", "app.kubernetes.io/name=ledger", "-o", "json"]),
+        |t| t.contains("OOMKilled"),
+    );
     let config = rig.config("");
     let mut term = console(&rig, &config, &["--mode", "step"]);
     term.expect("STEP", SHORT);
-    assert!(!term.text().to_lowercase().contains("oom"), "nothing is analyzed before the operator says so:\n{}", term.text());
+    assert!(
+        !term.text().to_lowercase().contains("oom"),
+        "nothing is analyzed before the operator says so:\n{}",
+        term.text()
+    );
     term.keys("S");
     term.wait("the monitor phase", SHORT, |s| s.contains("monitor") && s.contains("4 nodes"));
     term.keys("S");

@@ -10,8 +10,11 @@ fn h_an_edit_before_the_write_refuses_the_plan_and_makes_a_new_one() {
     rig.rig(&["apply", "oom"]);
     let config = rig.config("");
     let term = console(&rig, &config, &[]);
-    let item = rig.action(&config, "ledger-oom", LONG, |i| state(i) == "proposed" && !i["preview"].is_null() && i["blocked"] == serde_json::json!([]));
-    let (id, hash) = (item["proposal"]["id"].as_str().unwrap().to_owned(), item["proposal"]["hash"].as_str().unwrap().to_owned());
+    let item = rig.action(&config, "ledger-oom", LONG, |i| {
+        state(i) == "proposed" && !i["preview"].is_null() && i["blocked"] == serde_json::json!([])
+    });
+    let (id, hash) =
+        (item["proposal"]["id"].as_str().unwrap().to_owned(), item["proposal"]["hash"].as_str().unwrap().to_owned());
     rig.kubectl(&["-n", "shop", "annotate", "deploy/ledger", "example.org/edited-by=alice", "--overwrite"]);
     let out = rig.kansole(&config, &["actions", "approve", &id, "--hash", &hash]);
     if out.status.success() {
@@ -19,7 +22,8 @@ fn h_an_edit_before_the_write_refuses_the_plan_and_makes_a_new_one() {
         assert!(end["state"].to_string().contains("changed"), "{end:#}");
     }
     assert_eq!(rig.memory_limit("ledger"), "128Mi", "what was approved no longer fitted, so nothing was written");
-    let new = rig.action(&config, "ledger-oom", LONG, |i| state(i) == "proposed" && i["proposal"]["hash"] != hash.as_str());
+    let new =
+        rig.action(&config, "ledger-oom", LONG, |i| state(i) == "proposed" && i["proposal"]["hash"] != hash.as_str());
     assert_ne!(new["proposal"]["hash"], hash.as_str(), "replanned on the edited object");
     quit(term);
     rig.delete(&["deploy/ledger"]);
@@ -32,8 +36,11 @@ fn h_an_edit_after_the_write_is_never_reverted_over() {
     rig.rig(&["apply", "oom"]);
     let config = rig.config("");
     let term = console(&rig, &config, &[]);
-    let item = rig.action(&config, "ledger-oom", LONG, |i| state(i) == "proposed" && !i["preview"].is_null() && i["blocked"] == serde_json::json!([]));
-    let (id, hash) = (item["proposal"]["id"].as_str().unwrap().to_owned(), item["proposal"]["hash"].as_str().unwrap().to_owned());
+    let item = rig.action(&config, "ledger-oom", LONG, |i| {
+        state(i) == "proposed" && !i["preview"].is_null() && i["blocked"] == serde_json::json!([])
+    });
+    let (id, hash) =
+        (item["proposal"]["id"].as_str().unwrap().to_owned(), item["proposal"]["hash"].as_str().unwrap().to_owned());
     let out = rig.kansole(&config, &["actions", "approve", &id, "--hash", &hash]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     rig.action(&config, &id, LONG, |i| state(i) == "verifying");
@@ -42,7 +49,10 @@ fn h_an_edit_after_the_write_is_never_reverted_over() {
     let end = rig.action(&config, &id, LONG, |i| matches!(state(i), "done" | "reverted" | "handed_over" | "failed"));
     assert_ne!(state(&end), "reverted", "{end:#}");
     assert_eq!(rig.memory_limit("ledger"), "150Mi", "her change stands");
-    assert!(end["state"].to_string().contains("kubectl") || end["state"].to_string().contains("changed"), "it says who: {end:#}");
+    assert!(
+        end["state"].to_string().contains("kubectl") || end["state"].to_string().contains("changed"),
+        "it says who: {end:#}"
+    );
     quit(term);
     rig.delete(&["deploy/ledger"]);
 }

@@ -1,1 +1,3 @@
 //! What it means: findings with evidence.
+
+pub mod slo;

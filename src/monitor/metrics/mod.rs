@@ -21,3 +21,4 @@ pub mod slo;
 pub mod sums;
 
 
+pub use collect::{MetricsHandle, spawn};

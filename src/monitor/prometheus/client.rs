@@ -117,6 +117,12 @@ impl PromClient {
         Self { transport, limits, permits: Arc::new(Semaphore::new(limits.in_flight.max(1))) }
     }
 
+    /// A client to the same server with one permit of its own: what it asks waits for itself only, and nobody
+    /// waits for it.
+    pub fn aside(&self) -> Self {
+        Self { permits: Arc::new(Semaphore::new(1)), ..self.clone() }
+    }
+
     /// How it is reached, as it is shown.
     pub fn place(&self) -> String {
         self.transport.place()

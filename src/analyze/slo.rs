@@ -180,12 +180,7 @@ fn finding(
     let title = format!("SLO {name} burns {burn:.1}× its budget over {} and {}{ends}", long.0, short_window.0);
     Finding {
         id: format!("slo-burn:{subject}:{name}").into(),
-        fault: Fault::SloBurn {
-            slo: name.as_ref().into(),
-            burn,
-            factor: pair.factor,
-            budget_left: status.budget_left,
-        },
+        fault: Fault::SloBurn { slo: name.as_ref().into(), burn, factor: pair.factor, budget_left: status.budget_left },
         related: key.and_then(|k| k.object()).into_iter().collect(),
         subject,
         severity: pair.severity,

@@ -113,7 +113,14 @@ impl Book {
     }
 
     /// Takes the answers of one step.
-    pub fn absorb(&mut self, index: &PodIndex, nodes: &[Arc<NodeRow>], profile: &Profile, batch: &Batch, now: Timestamp) {
+    pub fn absorb(
+        &mut self,
+        index: &PodIndex,
+        nodes: &[Arc<NodeRow>],
+        profile: &Profile,
+        batch: &Batch,
+        now: Timestamp,
+    ) {
         let clock = Clock { now, fresh_for: profile.fresh_for() };
         self.meet(index, now);
         self.take_usage(index, profile, batch, clock);
@@ -303,8 +310,7 @@ impl Book {
                 }
                 Some(Ok((values, ages))) => {
                     let seen = &self.seen_in_flight;
-                    let must =
-                        |p: usize| index.pods[p].is_expected() && seen.contains(&index.pods[p].key);
+                    let must = |p: usize| index.pods[p].is_expected() && seen.contains(&index.pods[p].key);
                     let sum = add_up(range.clone(), values, ages, must, clock);
                     self.settle(key, Signal::Connections, &sum, clock);
                 }

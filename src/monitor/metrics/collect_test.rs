@@ -18,7 +18,9 @@ fn prometheus(request: &Request) -> ResponseTemplate {
     let pod = json!({"namespace": "shop", "pod": "web-0", "container": "app"});
     let empty = json!({"status": "success", "data": {"resultType": "vector", "result": []}});
     let body = match (request.url.path(), query.as_str()) {
-        (p, _) if p.ends_with("/labels") => json!({"status": "success", "data": ["namespace", "pod", "container", "job"]}),
+        (p, _) if p.ends_with("/labels") => {
+            json!({"status": "success", "data": ["namespace", "pod", "container", "job"]})
+        }
         (p, _) if p.ends_with("/values") => json!({"status": "success", "data": ["web-0"]}),
         (p, q) if p.ends_with("/query_range") => {
             let value = if q.contains("cpu") { "0.25" } else { "1000" };
@@ -27,7 +29,9 @@ fn prometheus(request: &Request) -> ResponseTemplate {
                 "result": [{"metric": pod, "values": [[at, value], [at + 15, value]]}]}})
         }
         (_, "vector(1)") => vector(json!({}), "1".into()),
-        (_, q) if q.starts_with("count by (job") && q.contains("image") => vector(json!({"job": "kubelet"}), "1".into()),
+        (_, q) if q.starts_with("count by (job") && q.contains("image") => {
+            vector(json!({"job": "kubelet"}), "1".into())
+        }
         (_, q) if q.starts_with("topk(1") => vector(json!({"job": "kubelet"}), "40".into()),
         (_, q) if q.starts_with("up{") => json!({"status": "success", "data": {"resultType": "matrix",
             "result": [{"metric": {}, "values": [[now - 30, "1"], [now - 15, "1"], [now, "1"]]}]}}),

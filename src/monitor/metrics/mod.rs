@@ -20,5 +20,4 @@ pub mod queries;
 pub mod slo;
 pub mod sums;
 
-
 pub use collect::{MetricsHandle, spawn};

@@ -97,7 +97,10 @@ pub fn family(r: &Requests, extra: &str, window: u32) -> FamilyQueries {
     let base = join([r.selector.as_str(), extra]);
     FamilyQueries {
         total: format!("sum by ({by}) (rate({}{{{base}}}[{window}s]))", r.total),
-        bad: r.bad.as_ref().map(|b| format!("sum by ({by}) (rate({}{{{}}}[{window}s]))", r.total, join([base.as_str(), b]))),
+        bad: r
+            .bad
+            .as_ref()
+            .map(|b| format!("sum by ({by}) (rate({}{{{}}}[{window}s]))", r.total, join([base.as_str(), b]))),
         buckets: r.bucket.as_ref().map(|(b, _)| format!("sum by (le,{by}) (rate({b}{{{base}}}[{window}s]))")),
         sampled: format!("max by ({by}) (timestamp({}{{{base}}}))", r.total),
         unit: r.bucket.as_ref().map_or(1.0, |(_, unit)| *unit),

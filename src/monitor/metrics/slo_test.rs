@@ -19,7 +19,8 @@ async fn server(age: i64, requests: &'static str) -> (MockServer, PromClient) {
         let pairs: HashMap<String, String> = request.url.query_pairs().into_owned().collect();
         let now = chrono::Utc::now().timestamp();
         if request.url.path().ends_with("/values") {
-            return ResponseTemplate::new(200).set_body_json(json!({"status": "success", "data": ["0.1", "0.30", "+Inf"]}));
+            return ResponseTemplate::new(200)
+                .set_body_json(json!({"status": "success", "data": ["0.1", "0.30", "+Inf"]}));
         }
         let query = &pairs["query"];
         let value = if query.contains("min_over_time") {
@@ -81,7 +82,8 @@ async fn no_requests_and_dead_counters_are_not_a_good_share() {
 
 #[tokio::test]
 async fn own_queries_get_their_window_and_bad_names_say_so() {
-    let own = Indicator::Query { bad: "sum(rate(e{code=~\"5..\"}[$window]))".into(), total: "sum(rate(t[$window]))".into() };
+    let own =
+        Indicator::Query { bad: "sum(rate(e{code=~\"5..\"}[$window]))".into(), total: "sum(rate(t[$window]))".into() };
     let (server, client) = server(0, "10").await;
     let kept = refresh(&client, &profile(), &slo(own.clone()), Kept::new(&slo(own)), chrono::Utc::now()).await;
     assert!(kept.readings.bad[6].fresh().is_some());
@@ -99,7 +101,8 @@ async fn long_windows_are_not_asked_every_minute() {
     let first = refresh(&client, &profile(), &slo, Kept::new(&slo), now).await;
     let before = server.received_requests().await.unwrap().len();
     refresh(&client, &profile(), &slo, first, now + TimeDelta::seconds(60)).await;
-    let asked: Vec<String> = server.received_requests().await.unwrap()[before..].iter().map(|r| r.url.to_string()).collect();
+    let asked: Vec<String> =
+        server.received_requests().await.unwrap()[before..].iter().map(|r| r.url.to_string()).collect();
     assert!(asked.iter().any(|u| u.contains("%5B5m%5D")));
     assert!(!asked.iter().any(|u| u.contains("%5B3d%5D") || u.contains("%5B1d%5D")), "{asked:?}");
 }

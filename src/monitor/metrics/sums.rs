@@ -72,8 +72,10 @@ impl Sum {
             Self::Full { value, at } => Reading::from_sample(*value, *at, clock.now, clock.fresh_for),
             Self::Old { value, at } => Reading::Stale { value: *value, at: *at },
             Self::Partial { have, expected } => stale.unwrap_or_else(|| Reading::Failed {
-                why: format!("only {have} of {expected} ready pods have fresh samples: look at the targets in Prometheus")
-                    .into(),
+                why: format!(
+                    "only {have} of {expected} ready pods have fresh samples: look at the targets in Prometheus"
+                )
+                .into(),
             }),
             Self::Broken { value } => Reading::Failed { why: format!("the server answered {value} for a pod").into() },
             Self::Nothing => stale.unwrap_or(Reading::Absent),
@@ -237,8 +239,7 @@ fn by_workload(
     clock: Clock,
 ) -> Vec<Load> {
     let owner = |l: &Labels| by.key(l).and_then(|(n, w)| index.workload_named(n, w));
-    let mut loads =
-        vec![Load { total: Sum::Nothing, bad: 0.0, buckets: Buckets::default() }; index.workloads.len()];
+    let mut loads = vec![Load { total: Sum::Nothing, bad: 0.0, buckets: Buckets::default() }; index.workloads.len()];
     let mut ages = vec![None; index.workloads.len()];
     for s in sampled {
         if let (Some(w), Some(v)) = (owner(&s.labels), s.value.float()) {

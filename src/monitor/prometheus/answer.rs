@@ -173,9 +173,7 @@ impl QueryData {
     pub fn vector(self) -> Option<Vec<Sample>> {
         match self {
             Self::Vector(list) => Some(list.into_iter().filter_map(WireSample::sample).collect()),
-            Self::Scalar(Point(at, v)) => {
-                Some(vec![Sample { labels: Labels::default(), at, value: Datum::Float(v) }])
-            }
+            Self::Scalar(Point(at, v)) => Some(vec![Sample { labels: Labels::default(), at, value: Datum::Float(v) }]),
             Self::Matrix(_) | Self::String(_) => None,
         }
     }

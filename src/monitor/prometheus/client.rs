@@ -225,10 +225,7 @@ impl PromClient {
 
     fn parameters(&self, expression: &str) -> Vec<(&'static str, String)> {
         // The server is told as well, so that it does not go on with what nobody waits for.
-        vec![
-            ("query", expression.to_owned()),
-            ("timeout", format!("{}ms", self.limits.timeout.as_millis())),
-        ]
+        vec![("query", expression.to_owned()), ("timeout", format!("{}ms", self.limits.timeout.as_millis()))]
     }
 
     fn shape<A, B>(

@@ -74,10 +74,7 @@ async fn cut_and_huge_answers_are_errors_and_not_data() {
 #[tokio::test]
 async fn slowness_ends_at_the_timeout_whoever_notices_it() {
     let server = MockServer::start().await;
-    Mock::given(path("/api/v1/query"))
-        .respond_with(vector().set_delay(Duration::from_secs(30)))
-        .mount(&server)
-        .await;
+    Mock::given(path("/api/v1/query")).respond_with(vector().set_delay(Duration::from_secs(30))).mount(&server).await;
     let limits = Limits { timeout: Duration::from_millis(50), ..LIMITS };
     let client = PromClient::new(Transport::url(&server.uri(), &Connection::default()).unwrap(), limits);
     assert!(matches!(client.query("up").await, Err(PromError::Timeout { .. })));
@@ -180,7 +177,10 @@ async fn through_the_api_server_it_is_a_read_with_the_service_in_the_path() {
     (proxy.https, proxy.prefix) = (false, String::new());
     let e = PromClient::new(Transport::ServiceProxy(Box::new(proxy)), LIMITS).query("up").await.unwrap_err();
     let text = e.to_string();
-    assert!(text.contains("is forbidden") && text.contains("services/proxy") && text.contains("mon/prom:web"), "{text}");
+    assert!(
+        text.contains("is forbidden") && text.contains("services/proxy") && text.contains("mon/prom:web"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -189,9 +189,7 @@ fn bad_settings_name_the_key() {
     assert!(text(&Connection::default(), "prometheus:9090").contains("http://"));
     let missing = Connection { prometheus_ca_file: Some("/nowhere/ca.pem".into()), ..Connection::default() };
     assert!(text(&missing, "https://p").contains("prometheus_ca_file = /nowhere/ca.pem"));
-    let header = Connection {
-        prometheus_headers: [("bad header".to_owned(), String::new())].into(),
-        ..Connection::default()
-    };
+    let header =
+        Connection { prometheus_headers: [("bad header".to_owned(), String::new())].into(), ..Connection::default() };
     assert!(text(&header, "http://p").contains("prometheus_headers.bad header"));
 }

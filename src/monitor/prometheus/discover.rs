@@ -266,7 +266,10 @@ mod tests {
             .await;
         let connection = Connection { namespaces: vec!["shop".into()], ..Connection::default() };
         let e = connect(&Wanted::Auto, &connection, LIMITS, Some(&cluster(&server))).await.err().unwrap().to_string();
-        assert!(e.contains("services is forbidden") && e.contains("mon/prom:9090") && e.contains("--prometheus"), "{e}");
+        assert!(
+            e.contains("services is forbidden") && e.contains("mon/prom:9090") && e.contains("--prometheus"),
+            "{e}"
+        );
     }
 
     #[tokio::test]

@@ -183,8 +183,12 @@ pub const FAMILIES: [Family; 8] = [
 ];
 
 /// Gauges of requests in flight, best first.
-pub const IN_FLIGHT: [&str; 4] =
-    ["http_server_active_requests", "http_requests_in_flight", "http_server_requests_active", "envoy_http_downstream_rq_active"];
+pub const IN_FLIGHT: [&str; 4] = [
+    "http_server_active_requests",
+    "http_requests_in_flight",
+    "http_server_requests_active",
+    "envoy_http_downstream_rq_active",
+];
 
 impl Family {
     /// The family as it is on a server, from the names of its labels and of the metrics that exist.

@@ -98,7 +98,8 @@ pub async fn detect(client: &PromClient, nodes: &[String], now: Timestamp) -> Re
     shown.kube_state = job(client, "kube_pod_info").await?;
     shown.node_exporter = job(client, "node_uname_info").await?;
     shown.rules.extend(cadvisor.iter().filter_map(|c| c.cpu_rule.clone()));
-    shown.retention = client.runtimeinfo().await.ok().and_then(|i| Some(i.data["storageRetention"].as_str()?.to_owned()));
+    shown.retention =
+        client.runtimeinfo().await.ok().and_then(|i| Some(i.data["storageRetention"].as_str()?.to_owned()));
     let interval = match &cadvisor {
         Some(c) => match interval_of(client, &format!("up{{{}}}", c.selector)).await {
             Some(i) => Some(i),
@@ -169,7 +170,8 @@ async fn cadvisor(client: &PromClient, cluster: Option<&str>, now: Timestamp) ->
     let cluster = cluster.unwrap_or_default();
     for (filter, has_image) in [("image!=\"\"", true), ("container!=\"\"", false), ("container_name!=\"\"", false)] {
         // Kubelet's /metrics/resource has the same series without image: the one with most series is preferred.
-        let query = format!("count by (job, metrics_path) (container_cpu_usage_seconds_total{{{}}})", join([filter, cluster]));
+        let query =
+            format!("count by (job, metrics_path) (container_cpu_usage_seconds_total{{{}}})", join([filter, cluster]));
         let found = client.query(&query).await?.data;
         chosen = found
             .into_iter()
@@ -264,7 +266,8 @@ async fn node_memory(
     now: Timestamp,
 ) -> Result<Option<NodeMemory>, PromError> {
     if shown.node_exporter.is_some() {
-        let labels = client.labels(Some("node_memory_MemAvailable_bytes"), now - TimeDelta::minutes(10), now).await?.data;
+        let labels =
+            client.labels(Some("node_memory_MemAvailable_bytes"), now - TimeDelta::minutes(10), now).await?.data;
         if labels.iter().any(|n| n == "node") {
             return Ok(Some(NodeMemory::ExporterByNode));
         }
@@ -272,7 +275,8 @@ async fn node_memory(
             return Ok(Some(NodeMemory::ExporterByUname));
         }
     }
-    if cadvisor.is_some_and(|c| c.node.is_some()) && !client.query("count(machine_memory_bytes)").await?.data.is_empty() {
+    if cadvisor.is_some_and(|c| c.node.is_some()) && !client.query("count(machine_memory_bytes)").await?.data.is_empty()
+    {
         return Ok(Some(NodeMemory::Cadvisor));
     }
     Ok(None)
@@ -300,7 +304,10 @@ fn missing(p: &Profile) -> Vec<String> {
     );
     say(p.cadvisor.is_some() && p.shown.scrape_interval_s.is_none(), "scrape interval: 60 s is assumed");
     say(p.shown.kube_state.is_none(), "kube-state-metrics (kube_pod_info): limits in the past are unknown");
-    say(p.node_memory.is_none(), "node memory (node-exporter or machine_memory_bytes): node OOM cannot be told from container OOM");
+    say(
+        p.node_memory.is_none(),
+        "node memory (node-exporter or machine_memory_bytes): node OOM cannot be told from container OOM",
+    );
     say(
         p.requests.is_empty(),
         "request metrics of a known family: request rate, errors and latency stay absent, effects are judged without them",

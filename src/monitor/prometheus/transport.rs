@@ -162,7 +162,8 @@ fn encode(parameters: &[(&str, String)]) -> String {
 }
 
 fn read(key: &str, path: &str) -> Result<Vec<u8>, PromError> {
-    std::fs::read(path).map_err(|e| PromError::Setup { place: format!("connection.{key} = {path}"), why: e.to_string() })
+    std::fs::read(path)
+        .map_err(|e| PromError::Setup { place: format!("connection.{key} = {path}"), why: e.to_string() })
 }
 
 fn build_client(base: &reqwest::Url, connection: &Connection) -> Result<reqwest::Client, PromError> {
@@ -196,10 +197,7 @@ fn build_client(base: &reqwest::Url, connection: &Connection) -> Result<reqwest:
             .ok()
             .filter(|list| !list.is_empty())
             .ok_or_else(|| PromError::Setup { place: place.clone(), why: "it holds no PEM certificate".into() })?;
-        return fresh()?
-            .tls_certs_only(certificates)
-            .build()
-            .map_err(|e| PromError::Setup { place, why: chain(&e) });
+        return fresh()?.tls_certs_only(certificates).build().map_err(|e| PromError::Setup { place, why: chain(&e) });
     }
     match fresh()?.build() {
         // Without the system's roots http:// must work all the same.

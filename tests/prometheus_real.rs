@@ -14,7 +14,10 @@ use kansole::model::series::Signal;
 use kansole::model::snapshot::{ClusterInfo, MetricsView, Snapshot, SourceState};
 use kansole::monitor::metrics;
 use kansole::monitor::metrics::histogram::Buckets;
+use kansole::monitor::metrics::queries::Live;
 use kansole::monitor::prometheus::client::Limits;
+use kansole::monitor::prometheus::families::{By, FAMILIES};
+use kansole::monitor::prometheus::profile::NodeMemory;
 use kansole::monitor::prometheus::{PromClient, PromError, Transport, profile};
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,6 +124,53 @@ async fn the_client_and_the_profile_read_a_real_server() {
     assert!(found.shown.requests.as_deref().unwrap().contains("http_requests_total by namespace,pod, failed code"));
     assert!(found.retention_s.is_some());
     assert!(found.shown.missing.iter().any(|m| m.contains("kube-state-metrics")));
+}
+
+#[tokio::test]
+async fn every_query_of_every_profile_is_accepted() {
+    let Some(url) = server() else { return };
+    let client = client(&url);
+    let mut found = profile::detect(&client, &[], Utc::now()).await.unwrap();
+    let labels: Vec<String> = [
+        "namespace",
+        "pod",
+        "exported_namespace",
+        "exported_pod",
+        "code",
+        "status",
+        "response_code",
+        "grpc_code",
+        "destination_workload_namespace",
+        "destination_workload",
+        "direction",
+        "deployment",
+        "classification",
+        "ingress",
+        "service",
+    ]
+    .map(str::to_owned)
+    .into();
+    found.requests = FAMILIES.iter().map(|f| f.resolve(&labels, |_| true).expect("all labels are there")).collect();
+    found.in_flight = Some(("http_requests_in_flight".into(), By::pods(&labels).unwrap()));
+    found.cluster = Some("cluster=\"a\"".into());
+    if let Some(c) = &mut found.cadvisor {
+        c.node = Some("node".into());
+    }
+    for source in [NodeMemory::ExporterByNode, NodeMemory::ExporterByUname, NodeMemory::Cadvisor] {
+        found.node_memory = Some(source);
+        let live = Live::new(&found);
+        let mut queries = vec![live.cpu.unwrap(), live.memory.unwrap(), live.sampled.unwrap()];
+        queries.extend(live.node_memory);
+        queries.extend(live.in_flight.into_iter().flat_map(|(a, b)| [a, b]));
+        for f in live.families {
+            queries.extend([Some(f.total), f.bad, f.buckets, Some(f.sampled)].into_iter().flatten());
+        }
+        assert!(queries.len() > 30);
+        for query in queries {
+            let answer = client.query(&query).await;
+            assert!(answer.is_ok(), "{query}: {answer:?}");
+        }
+    }
 }
 
 #[tokio::test]

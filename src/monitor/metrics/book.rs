@@ -3,7 +3,7 @@
 
 use super::batch::{Batch, Outcome};
 use super::pods::PodIndex;
-use super::sums::{Clock, FORGET, Load, PodValues, Sum, add_up, loads};
+use super::sums::{Clock, FORGET, Load, PodValues, Seen, Sum, add_up, loads};
 use crate::model::cluster::NodeRow;
 use crate::model::object::{PodKey, WorkloadKey};
 use crate::model::reading::Reading;
@@ -23,8 +23,8 @@ pub struct Book {
     span: TimeDelta,
     entries: HashMap<WorkloadKey, Entry>,
     /// Pods that had request (or in-flight) series: they are expected to go on having them.
-    seen: HashSet<PodKey>,
-    seen_in_flight: HashSet<PodKey>,
+    seen: Seen,
+    seen_in_flight: Seen,
     nodes: HashMap<Arc<str>, Reading>,
     pods: Arc<HashMap<PodKey, PodUsage>>,
     saturated: HashSet<WorkloadKey>,
@@ -51,8 +51,8 @@ impl Book {
             step,
             span,
             entries: HashMap::new(),
-            seen: HashSet::new(),
-            seen_in_flight: HashSet::new(),
+            seen: Seen::new(),
+            seen_in_flight: Seen::new(),
             nodes: HashMap::new(),
             pods: Arc::default(),
             saturated: HashSet::new(),
@@ -163,16 +163,15 @@ impl Book {
 
     fn meet(&mut self, index: &PodIndex, now: Timestamp) {
         for (key, _) in &index.workloads {
-            match self.entries.get_mut(key) {
-                Some(entry) => entry.last_seen = now,
-                None => {
-                    let metrics = WorkloadMetrics {
-                        now: std::array::from_fn(|_| Reading::Absent),
-                        history: std::array::from_fn(|_| Series::new(self.step, self.span)),
-                    };
-                    self.entries.insert(key.clone(), Entry { metrics: Arc::new(metrics), last_seen: now });
-                }
+            if let Some(entry) = self.entries.get_mut(key) {
+                entry.last_seen = now;
+                continue;
             }
+            let metrics = WorkloadMetrics {
+                now: std::array::from_fn(|_| Reading::Absent),
+                history: std::array::from_fn(|_| Series::new(self.step, self.span)),
+            };
+            self.entries.insert(key.clone(), Entry { metrics: Arc::new(metrics), last_seen: now });
         }
     }
 
@@ -379,7 +378,7 @@ impl Usage {
             .enumerate()
             .filter_map(|(i, pod)| {
                 let (cpu, memory, age) = (finite(cpu.get(i))?, finite(memory.get(i))?, finite(self.ages.get(i))?);
-                let at = clock.now - TimeDelta::milliseconds((age.min(1e9) * 1000.0) as i64);
+                let at = clock.ago(age);
                 let memory_share = self.share[i].map(|s| s as f32);
                 Some((pod.key.clone(), PodUsage { cpu: cpu as f32, memory: memory as f32, memory_share, at }))
             })

@@ -112,6 +112,33 @@ mod tests {
         assert!((both.quantile(0.5).unwrap().value - 0.4).abs() < 1e-12);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn quantiles_rise_with_q_and_pods_may_come_in_any_order(
+            pods in proptest::collection::vec(proptest::collection::vec(0.0..100.0f64, 4), 1..5),
+            low in 0.0..1.0f64, high in 0.0..1.0f64,
+        ) {
+            let merged = |order: &mut dyn Iterator<Item = &Vec<f64>>| {
+                let mut b = Buckets::default();
+                for pod in order {
+                    let mut all = 0.0;
+                    for (le, n) in ["0.1", "0.5", "2", "+Inf"].iter().zip(pod) {
+                        all += n;
+                        b.add(le, all);
+                    }
+                }
+                b
+            };
+            let (a, b) = (merged(&mut pods.iter()), merged(&mut pods.iter().rev()));
+            let (low, high) = (low.min(high), low.max(high));
+            if let (Some(l), Some(h), Some(other)) = (a.quantile(low), a.quantile(high), b.quantile(high)) {
+                proptest::prop_assert!(l.value <= h.value + 1e-9);
+                proptest::prop_assert!((h.value - other.value).abs() < 1e-6);
+                proptest::prop_assert!((0.0..=2.0).contains(&h.value));
+            }
+        }
+    }
+
     #[test]
     fn no_observations_is_no_number() {
         assert_eq!(Buckets::default().quantile(0.5), None);

@@ -150,7 +150,8 @@ pub fn matching(by: &By, namespace: &str, pattern: &str) -> Vec<String> {
     (0..by.pairs.len())
         .map(|i| {
             let (n, p) = &by.pairs[i];
-            let earlier: String = by.pairs[..i].iter().map(|(_, p)| format!(",{p}=\"\"")).collect();
+            let earlier: Vec<String> = by.pairs[..i].iter().map(|(_, p)| format!(",{p}=\"\"")).collect();
+            let earlier = earlier.concat();
             format!("{n}{namespace},{p}=~\"{pattern}\"{earlier}")
         })
         .collect()

@@ -28,6 +28,21 @@ pub struct Clock {
     pub fresh_for: TimeDelta,
 }
 
+impl Clock {
+    /// Whether a sample of this age, in seconds, is fresh. NaN is not.
+    pub fn is_fresh(self, age: f64) -> bool {
+        age <= self.fresh_for.num_milliseconds() as f64 / 1000.0
+    }
+
+    /// The moment that many seconds ago.
+    pub fn ago(self, age: f64) -> Timestamp {
+        self.now - TimeDelta::milliseconds((age.min(1e9) * 1000.0) as i64)
+    }
+}
+
+/// Pods that had series before.
+pub type Seen = HashSet<PodKey>;
+
 /// What the pods of a workload add up to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sum {
@@ -102,7 +117,7 @@ impl PodValues {
     pub fn ages(index: &PodIndex, by: &By, samples: &[Sample]) -> Self {
         let mut ages: Vec<Option<f64>> = vec![None; index.pods.len()];
         for (pod, v, at) in pairs(index, by, samples) {
-            let age = (at.timestamp_millis() as f64 / 1000.0 - v).max(0.0);
+            let age = seconds_between(v, at);
             ages[pod] = Some(ages[pod].map_or(age, |old| old.min(age)));
         }
         Self(ages)
@@ -112,6 +127,11 @@ impl PodValues {
     pub fn get(&self, pod: usize) -> Option<f64> {
         self.0[pod]
     }
+}
+
+/// From a unix time to a moment of the same clock; never negative.
+fn seconds_between(then: f64, now: Timestamp) -> f64 {
+    (now.timestamp_millis() as f64 / 1000.0 - then).max(0.0)
 }
 
 fn pairs<'a>(
@@ -136,7 +156,6 @@ pub fn add_up(
     let (mut sum, mut oldest, mut fresh) = (0.0, 0.0_f64, 0_usize);
     let (mut old_sum, mut old_oldest, mut old) = (0.0, 0.0_f64, 0_usize);
     let (mut expected, mut have) = (0_usize, 0_usize);
-    let limit = clock.fresh_for.num_milliseconds() as f64 / 1000.0;
     for pod in range {
         let must = must(pod);
         expected += usize::from(must);
@@ -144,19 +163,18 @@ pub fn add_up(
         if !v.is_finite() {
             return Sum::Broken { value: v };
         }
-        if age > limit || !age.is_finite() {
+        if !clock.is_fresh(age) {
             (old_sum, old_oldest, old) = (old_sum + v, old_oldest.max(age), old + 1);
             continue;
         }
         (sum, oldest, fresh, have) = (sum + v, oldest.max(age), fresh + 1, have + usize::from(must));
     }
-    let at = |age: f64| clock.now - TimeDelta::milliseconds((age.min(1e9) * 1000.0) as i64);
     let missing = (expected - have) as f64;
     match (fresh, old) {
         (0, 0) => Sum::Nothing,
-        (0, _) => Sum::Old { value: old_sum, at: at(old_oldest) },
+        (0, _) => Sum::Old { value: old_sum, at: clock.ago(old_oldest) },
         _ if missing > MAY_MISS * expected as f64 => Sum::Partial { have, expected },
-        _ => Sum::Full { value: sum, at: at(oldest) },
+        _ => Sum::Full { value: sum, at: clock.ago(oldest) },
     }
 }
 
@@ -171,41 +189,46 @@ pub struct Load {
     pub buckets: Buckets,
 }
 
+/// The answers of one family, read; what was not asked or failed is empty.
+struct Said<'a> {
+    total: &'a [Sample],
+    sampled: &'a [Sample],
+    bad: &'a [Sample],
+    buckets: &'a [Sample],
+}
+
 /// What one family says of every workload of the index. The error is shown as it is.
 ///
-/// A pod must have samples only if it had some before (`seen`): a counter may come to life with the first request.
+/// A pod must have samples only if it had some before (`seen`): a counter may come to life with the first
+/// request. A mesh or an ingress that speaks of workloads cannot be asked for pods: its sums count as complete.
 pub fn loads(
     batch: &FamilyBatch,
     by: &By,
     index: &PodIndex,
-    seen: &mut HashSet<PodKey>,
+    seen: &mut Seen,
     clock: Clock,
 ) -> Result<Vec<Load>, Arc<str>> {
-    let get = |o: &Outcome| o.as_ref().map(Clone::clone).map_err(|e| Arc::from(e.to_string()));
-    let (total, sampled) = (get(&batch.total)?, get(&batch.sampled)?);
-    let bad = batch.bad.as_ref().and_then(|b| b.as_ref().ok()).map_or(&[][..], Vec::as_slice);
-    let buckets = batch.buckets.as_ref().and_then(|b| b.as_ref().ok()).map_or(&[][..], Vec::as_slice);
-    if by.pod {
-        return Ok(by_pod(&total, &sampled, bad, buckets, by, index, seen, clock));
+    fn some(outcome: Option<&Outcome>) -> &[Sample] {
+        outcome.and_then(|o| o.as_ref().ok()).map_or(&[], Vec::as_slice)
     }
-    Ok(by_workload(&total, &sampled, bad, buckets, by, index, clock))
+    for needed in [&batch.total, &batch.sampled] {
+        if let Err(e) = needed {
+            return Err(e.to_string().into());
+        }
+    }
+    let said = Said {
+        total: some(Some(&batch.total)),
+        sampled: some(Some(&batch.sampled)),
+        bad: some(batch.bad.as_ref()),
+        buckets: some(batch.buckets.as_ref()),
+    };
+    Ok(if by.pod { by_pod(&said, by, index, seen, clock) } else { by_workload(&said, by, index, clock) })
 }
 
-#[allow(clippy::too_many_arguments)]
-fn by_pod(
-    total: &[Sample],
-    sampled: &[Sample],
-    bad: &[Sample],
-    buckets: &[Sample],
-    by: &By,
-    index: &PodIndex,
-    seen: &mut HashSet<PodKey>,
-    clock: Clock,
-) -> Vec<Load> {
-    let (values, ages) = (PodValues::new(index, by, total), PodValues::ages(index, by, sampled));
-    let bad = PodValues::new(index, by, bad);
-    let limit = clock.fresh_for.num_milliseconds() as f64 / 1000.0;
-    let fresh = |pod: usize| ages.get(pod).is_some_and(|a| a <= limit);
+fn by_pod(said: &Said, by: &By, index: &PodIndex, seen: &mut Seen, clock: Clock) -> Vec<Load> {
+    let (values, ages) = (PodValues::new(index, by, said.total), PodValues::ages(index, by, said.sampled));
+    let bad = PodValues::new(index, by, said.bad);
+    let fresh = |pod: usize| ages.get(pod).is_some_and(|age| clock.is_fresh(age));
     let mut loads: Vec<Load> = Vec::with_capacity(index.workloads.len());
     for (_, range) in &index.workloads {
         let must = |p: usize| index.pods[p].is_expected() && seen.contains(&index.pods[p].key);
@@ -214,10 +237,40 @@ fn by_pod(
         loads.push(Load { total, bad, buckets: Buckets::default() });
     }
     seen.extend((0..index.pods.len()).filter(|p| values.get(*p).is_some()).map(|p| index.pods[p].key.clone()));
-    for (pod, le, v) in bucket_samples(buckets, |l| by.key(l).and_then(|(n, p)| index.pod(n, p))) {
+    for (pod, le, v) in bucket_samples(said.buckets, |l| by.key(l).and_then(|(n, p)| index.pod(n, p))) {
         if fresh(pod) {
             loads[index.pods[pod].workload].buckets.add(le, v);
         }
+    }
+    loads
+}
+
+fn by_workload(said: &Said, by: &By, index: &PodIndex, clock: Clock) -> Vec<Load> {
+    let owner = |l: &Labels| by.key(l).and_then(|(n, w)| index.workload_named(n, w));
+    let mut loads = vec![Load { total: Sum::Nothing, bad: 0.0, buckets: Buckets::default() }; index.workloads.len()];
+    let mut ages = vec![None; index.workloads.len()];
+    for s in said.sampled {
+        if let (Some(w), Some(v)) = (owner(&s.labels), s.value.float()) {
+            ages[w] = Some(seconds_between(v, s.at));
+        }
+    }
+    for s in said.total {
+        let (Some(w), Some(value)) = (owner(&s.labels), s.value.float()) else { continue };
+        let Some(age) = ages[w] else { continue };
+        let at = clock.ago(age);
+        loads[w].total = match (value.is_finite(), clock.is_fresh(age)) {
+            (false, _) => Sum::Broken { value },
+            (true, true) => Sum::Full { value, at },
+            (true, false) => Sum::Old { value, at },
+        };
+    }
+    for s in said.bad {
+        if let (Some(w), Some(v)) = (owner(&s.labels), s.value.float()) {
+            loads[w].bad += v;
+        }
+    }
+    for (w, le, v) in bucket_samples(said.buckets, owner) {
+        loads[w].buckets.add(le, v);
     }
     loads
 }
@@ -227,43 +280,4 @@ fn bucket_samples<'a>(
     owner: impl Fn(&Labels) -> Option<usize> + 'a,
 ) -> impl Iterator<Item = (usize, &'a str, f64)> + 'a {
     samples.iter().filter_map(move |s| Some((owner(&s.labels)?, s.labels.get("le")?, s.value.float()?)))
-}
-
-fn by_workload(
-    total: &[Sample],
-    sampled: &[Sample],
-    bad: &[Sample],
-    buckets: &[Sample],
-    by: &By,
-    index: &PodIndex,
-    clock: Clock,
-) -> Vec<Load> {
-    let owner = |l: &Labels| by.key(l).and_then(|(n, w)| index.workload_named(n, w));
-    let mut loads = vec![Load { total: Sum::Nothing, bad: 0.0, buckets: Buckets::default() }; index.workloads.len()];
-    let mut ages = vec![None; index.workloads.len()];
-    for s in sampled {
-        if let (Some(w), Some(v)) = (owner(&s.labels), s.value.float()) {
-            ages[w] = Some((s.at.timestamp_millis() as f64 / 1000.0 - v).max(0.0));
-        }
-    }
-    let limit = clock.fresh_for.num_milliseconds() as f64 / 1000.0;
-    for s in total {
-        let (Some(w), Some(value)) = (owner(&s.labels), s.value.float()) else { continue };
-        let Some(age) = ages[w] else { continue };
-        let at = clock.now - TimeDelta::milliseconds((age.min(1e9) * 1000.0) as i64);
-        loads[w].total = match (value.is_finite(), age <= limit) {
-            (false, _) => Sum::Broken { value },
-            (true, true) => Sum::Full { value, at },
-            (true, false) => Sum::Old { value, at },
-        };
-    }
-    for s in bad {
-        if let (Some(w), Some(v)) = (owner(&s.labels), s.value.float()) {
-            loads[w].bad += v;
-        }
-    }
-    for (w, le, v) in bucket_samples(buckets, owner) {
-        loads[w].buckets.add(le, v);
-    }
-    loads
 }

@@ -119,6 +119,7 @@ impl PromClient {
 
     /// A client to the same server with one permit of its own: what it asks waits for itself only, and nobody
     /// waits for it.
+    #[must_use]
     pub fn aside(&self) -> Self {
         Self { permits: Arc::new(Semaphore::new(1)), ..self.clone() }
     }
@@ -277,10 +278,8 @@ impl PromClient {
             return Err(self.refusal(&reply, place(), asked));
         }
         if !starts_with(&reply.body, b'{') {
-            let saw = match reply.body.is_empty() {
-                true => "nothing".into(),
-                false => format!("{:?}", shorten(&said(&reply.body))),
-            };
+            let nothing = reply.body.is_empty();
+            let saw = if nothing { "nothing".into() } else { format!("{:?}", shorten(&said(&reply.body))) };
             return Err(PromError::NotPrometheus { place: place(), saw, guess: self.transport.better_guess() });
         }
         let parsed = if reply.body.len() > PARSE_ASIDE {

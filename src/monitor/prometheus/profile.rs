@@ -148,21 +148,20 @@ async fn cluster(client: &PromClient, nodes: &[String]) -> Result<Option<String>
     let ours: Vec<String> = nodes.iter().take(5).map(|n| escape(n)).collect();
     let query = format!("count by (cluster) (kube_node_info{{node=~\"{}\"}})", ours.join("|"));
     let found = if ours.is_empty() { Vec::new() } else { client.query(&query).await?.data };
-    match found.as_slice() {
-        [one] => Ok(Some(of(one))),
-        _ => {
-            let mut names: Vec<String> = values.into_iter().collect();
-            names.sort();
-            Err(PromError::Setup {
-                place: client.place(),
-                why: format!(
-                    "it holds several clusters ({}) and {} of them has our nodes, so that numbers could be another cluster's; use a server or tenant of this cluster alone",
-                    names.join(", "),
-                    if found.is_empty() { "none" } else { "more than one" }
-                ),
-            })
-        }
+    if let [one] = found.as_slice() {
+        return Ok(Some(of(one)));
     }
+    let mut names: Vec<String> = values.into_iter().collect();
+    names.sort();
+    let whose = if found.is_empty() { "none" } else { "more than one" };
+    Err(PromError::Setup {
+        place: client.place(),
+        why: format!(
+            "it holds several clusters ({}) and {whose} of them has our nodes, so that numbers could be another \
+             cluster's; use a server or tenant of this cluster alone",
+            names.join(", ")
+        ),
+    })
 }
 
 async fn cadvisor(client: &PromClient, cluster: Option<&str>, now: Timestamp) -> Result<Option<Cadvisor>, PromError> {

@@ -247,3 +247,41 @@ async fn the_collector_reads_now_fills_the_day_and_leaves_the_gap() {
     cancel.cancel();
     handle.task.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_server_that_stops_and_starts_again_is_survived() {
+    let Some(url) = server() else { return };
+    let Some(ctl) = std::env::var_os("KANSOLE_REAL_PROMETHEUS_CTL") else {
+        println!("NOT RUN: KANSOLE_REAL_PROMETHEUS_CTL is not set; tests/prometheus_real.sh sets it");
+        return;
+    };
+    let ctl = async |what: &str| {
+        let status = tokio::process::Command::new(&ctl).arg(what).status().await.unwrap();
+        assert!(status.success(), "{what}");
+    };
+    let mut settings =
+        Settings { connection: Connection { prometheus: url.clone(), ..Connection::default() }, ..Settings::default() };
+    settings.monitor.metrics_step = Some(Duration::from_secs(5));
+    let (_keep, snapshots) = watch::channel(Arc::new(snapshot()));
+    let cancel = CancellationToken::new();
+    let mut handle = metrics::spawn(Arc::new(settings), None, snapshots, cancel.clone());
+    let limit = Duration::from_secs(60);
+    let live = |v: &Arc<MetricsView>| {
+        matches!(v.state, SourceState::Live { .. })
+            && v.workloads.get(&cart()).is_some_and(|w| w.history(Signal::Cpu).len() > 1000)
+    };
+    tokio::time::timeout(limit, handle.views.wait_for(live)).await.expect("live in time").unwrap();
+    ctl("stop").await;
+    let failed = |v: &Arc<MetricsView>| matches!(v.state, SourceState::Failed { .. });
+    let view = tokio::time::timeout(limit, handle.views.wait_for(failed)).await.expect("noticed").unwrap().clone();
+    let SourceState::Failed { last, why, .. } = &view.state else { unreachable!("just matched") };
+    assert!(last.is_some() && why.contains(&url) && why.contains("cannot be reached"), "{why}");
+    let cpu = view.workloads[&cart()].now(Signal::Cpu).last();
+    assert!(cpu.is_some_and(|(v, _)| (v - 0.5).abs() < 0.01), "what was known is shown with its age");
+    assert!(view.workloads[&cart()].history(Signal::Cpu).len() > 1000, "the rings are kept");
+    ctl("start").await;
+    let view = tokio::time::timeout(limit, handle.views.wait_for(live)).await.expect("back by itself").unwrap().clone();
+    assert!(view.workloads[&cart()].now(Signal::Cpu).fresh().is_some());
+    cancel.cancel();
+    handle.task.await.unwrap();
+}

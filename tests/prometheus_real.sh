@@ -3,8 +3,7 @@
 # tests/prometheus_real.rs against it. Needs Debian's package `prometheus`. Leaves nothing behind.
 set -eu
 dir=$(mktemp -d)
-pid=
-stop() { [ -z "$pid" ] || { kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; }; rm -rf "$dir"; }
+stop() { "$dir/ctl" stop 2>/dev/null || true; rm -rf "$dir"; }
 trap stop EXIT INT TERM
 python3 - "$dir/day.om" <<'PY'
 import sys, time
@@ -52,13 +51,29 @@ promtool tsdb create-blocks-from openmetrics --quiet "$dir/day.om" "$dir/data" >
 rm "$dir/day.om"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 printf 'global: {scrape_interval: 30s}\n' >"$dir/prometheus.yml"
-prometheus --config.file="$dir/prometheus.yml" --storage.tsdb.path="$dir/data" --storage.tsdb.retention.time=30d \
-    --web.listen-address="127.0.0.1:$port" >"$dir/log" 2>&1 &
-pid=$!
-tries=0
-until curl -sf "http://127.0.0.1:$port/-/ready" >/dev/null; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 60 ] && kill -0 "$pid" || { cat "$dir/log" >&2; exit 1; }
-    sleep 0.5
-done
-KANSOLE_REAL_PROMETHEUS="http://127.0.0.1:$port" cargo test --test prometheus_real "$@"
+# Starts and stops the server: the test of an outage uses it too.
+cat >"$dir/ctl" <<CTL
+#!/bin/sh
+case \$1 in
+start)
+    prometheus --config.file="$dir/prometheus.yml" --storage.tsdb.path="$dir/data" --storage.tsdb.retention.time=30d \\
+        --web.listen-address="127.0.0.1:$port" >>"$dir/log" 2>&1 &
+    echo \$! >"$dir/pid"
+    for try in \$(seq 60); do
+        curl -sf "http://127.0.0.1:$port/-/ready" >/dev/null && exit 0
+        sleep 0.5
+    done
+    cat "$dir/log" >&2
+    exit 1
+    ;;
+stop)
+    kill "\$(cat "$dir/pid")"
+    while kill -0 "\$(cat "$dir/pid")" 2>/dev/null; do sleep 0.1; done
+    rm "$dir/pid"
+    ;;
+esac
+CTL
+chmod +x "$dir/ctl"
+"$dir/ctl" start
+KANSOLE_REAL_PROMETHEUS="http://127.0.0.1:$port" KANSOLE_REAL_PROMETHEUS_CTL="$dir/ctl" \
+    cargo test --test prometheus_real "$@" -- --test-threads=1

@@ -1,3 +1,5 @@
+//! Tests of the book: which answers become which readings.
+
 use super::super::batch::FamilyBatch;
 use super::super::fixtures::{sample, snapshot, start, workload};
 use super::super::queries::tests::profile;

@@ -1,3 +1,5 @@
+//! Tests of the collector against servers that answer rightly, wrongly and not at all.
+
 use super::super::fixtures::{snapshot, workload};
 use super::*;
 use crate::config::settings::Connection;

@@ -1,3 +1,5 @@
+//! Tests of the SLO windows: shares, dead counters, cadence.
+
 use super::super::queries::tests::profile;
 use super::*;
 use crate::config::settings::Connection;

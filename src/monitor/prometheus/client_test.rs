@@ -1,3 +1,5 @@
+//! Tests of the client: every wrong answer ends in an error with place and remedy.
+
 use super::*;
 use crate::config::settings::Connection;
 use serde_json::json;

@@ -225,6 +225,12 @@ impl Collector {
                     self.start(&mut jobs, &client);
                     next = tokio::time::Instant::now() + until_slot(Utc::now(), self.book.step());
                 }
+                // The first pods do not wait for the next slot: nobody looks at an empty table for a minute.
+                Ok(()) = self.snapshots.changed(), if self.known.is_empty() => {
+                    if !self.snapshots.borrow_and_update().workloads.is_empty() {
+                        next = tokio::time::Instant::now();
+                    }
+                }
                 Some(Filled { key, signal, points }) = points.recv() => self.book.fill(&key, signal, &points),
                 Some(message) = finished.recv() => match message {
                     Done::Slos(kept) => {

@@ -130,6 +130,24 @@ async fn a_server_without_any_series_is_live_and_says_what_is_missing() {
 }
 
 #[tokio::test]
+async fn the_first_pods_do_not_wait_for_the_next_step() {
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(prometheus).mount(&server).await;
+    let mut settings = Settings {
+        connection: Connection { prometheus: server.uri(), ..Connection::default() },
+        ..Settings::default()
+    };
+    settings.monitor.metrics_step = Some(Duration::from_secs(3600));
+    let (pods, snapshots) = watch::channel(Arc::new(snapshot(vec![])));
+    let cancel = CancellationToken::new();
+    let mut handle = spawn(Arc::new(settings), None, snapshots, cancel.clone());
+    until(&mut handle, |v| matches!(v.state, SourceState::Live { .. })).await;
+    pods.send_replace(Arc::new(snapshot(vec![workload("shop", WorkloadKind::StatefulSet, "web", &["web-0"])])));
+    until(&mut handle, |v| v.workloads.contains_key(&web())).await;
+    cancel.cancel();
+}
+
+#[tokio::test]
 async fn none_means_none() {
     let cancel = CancellationToken::new();
     let mut handle = start_on("none", &cancel);

@@ -12,7 +12,7 @@
 //! 7. `crash` again: running, yet not ready.
 //!
 //! `scale` looks at demand, and only where nothing above was found; `systemic` looks at all findings together.
-//! Service level objectives are judged elsewhere and appended by the caller (see [`Analyzer::analyze`]).
+//! `slo` judges burn rates (A1).
 
 mod case;
 mod crash;
@@ -22,6 +22,7 @@ mod oom;
 mod release;
 mod scale;
 mod schedule;
+pub mod slo;
 mod systemic;
 
 use crate::config::settings::{Analyze, Planning, Slo};
@@ -56,14 +57,13 @@ impl Analyzer {
     /// Findings say what is there, whatever its age: the guard and the planner refuse to act on sources that are
     /// not fresh. Leaks and saturation come from measurements alone, so these need fresh readings to be found.
     ///
-    /// `slos` is the seam for A1: burn rates are judged by their own classifier, whose findings the caller
-    /// appends; they take no part in precedence, since a burning objective is a symptom and never hides a cause.
+    /// Burning SLOs (A1) are added as they are: a burning objective is a symptom and never hides a cause.
     pub fn analyze(
         &mut self,
         snapshot: &Snapshot,
         settings: &Analyze,
         planning: &Planning,
-        _slos: &[Slo],
+        slos: &[Slo],
         now: Timestamp,
     ) -> Vec<Finding> {
         self.restarts.observe(snapshot, now);
@@ -83,22 +83,32 @@ impl Analyzer {
             }
         }
         systemic::find(&scene, &mut drafts);
-        self.settle(drafts, now)
+        self.settle(drafts, slo::slo_findings(snapshot, slos, now), now)
     }
 
     /// Gives drafts their ids and ages, and sorts them.
-    fn settle(&mut self, drafts: Vec<Draft>, now: Timestamp) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = Vec::with_capacity(drafts.len());
+    fn settle(&mut self, drafts: Vec<Draft>, slos: Vec<Finding>, now: Timestamp) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = Vec::with_capacity(drafts.len() + slos.len());
         for draft in drafts {
             let id = draft.id();
-            let (since, last) = self.seen.entry(id.clone()).or_insert((now, now));
-            *last = now;
-            findings.push(draft.finish(id, *since));
+            let since = self.seen_since(&id, now);
+            findings.push(draft.finish(id, since));
+        }
+        for slo in slos {
+            let since = self.seen_since(&slo.id, now);
+            findings.push(Finding { since, ..slo });
         }
         self.seen.retain(|_, (_, last)| now.signed_duration_since(*last) <= REMEMBER);
         findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
         findings.dedup_by(|a, b| a.id == b.id);
         findings
+    }
+
+    /// Since when a finding is known without a longer break.
+    fn seen_since(&mut self, id: &FindingId, now: Timestamp) -> Timestamp {
+        let (since, last) = self.seen.entry(id.clone()).or_insert((now, now));
+        *last = now;
+        *since
     }
 }
 

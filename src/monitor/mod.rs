@@ -1,1 +1,4 @@
 //! What is: watches, queries, snapshots.
+
+pub mod metrics;
+pub mod prometheus;

@@ -1,0 +1,336 @@
+//! The task that keeps the metrics: connects, asks every step, fills the past in the background, and survives
+//! that Prometheus goes away. It owns the book; everyone else gets immutable views.
+
+use super::backfill::{self, Filled, Job, Waiting};
+use super::batch::Batch;
+use super::book::Book;
+use super::pods::PodIndex;
+use super::queries::Live;
+use super::slo::{self, Kept};
+use crate::config::Settings;
+use crate::model::snapshot::{MetricsView, Snapshot, SourceState};
+use crate::model::time::Timestamp;
+use crate::monitor::prometheus::client::Limits;
+use crate::monitor::prometheus::discover::{self, Wanted};
+use crate::monitor::prometheus::{Profile, PromClient, PromError, profile};
+use chrono::{TimeDelta, Utc};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Least time between two steps.
+const LEAST_STEP: f64 = 5.0;
+/// First wait before a lost Prometheus is tried again; doubles to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The profile is looked at again this often: installers and applications change.
+const REDETECT: TimeDelta = TimeDelta::minutes(10);
+/// SLOs are asked at most this often.
+const SLO_EVERY: TimeDelta = TimeDelta::seconds(60);
+
+/// The running collector. It ends when the token it was given is cancelled.
+#[derive(Debug)]
+pub struct MetricsHandle {
+    /// What is known; a new view with every step and every change of state.
+    pub views: watch::Receiver<Arc<MetricsView>>,
+    /// The task, to be awaited after cancelling.
+    pub task: JoinHandle<()>,
+}
+
+/// Starts the collector. `kube` is needed for `prometheus = "auto"`: a client that does not retry by itself.
+/// `snapshots` tell which pods belong to which workload. Returns at once; state, and why there are no
+/// numbers, are in the views. Must be called inside a tokio runtime.
+pub fn spawn(
+    settings: Arc<Settings>,
+    kube: Option<kube::Client>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    cancel: CancellationToken,
+) -> MetricsHandle {
+    let (out, views) = watch::channel(Arc::new(MetricsView::default()));
+    let span = TimeDelta::from_std(settings.monitor.history).unwrap_or(TimeDelta::hours(24));
+    let collector = Collector {
+        limits: Limits::from_settings(&settings.monitor),
+        kept: settings.slo.iter().map(Kept::new).collect(),
+        book: Book::new(settings.monitor.metrics_step.map_or(30, |s| step(s.as_secs_f64())), span),
+        state: SourceState::Unknown,
+        profile: None,
+        waiting: Waiting::default(),
+        known: HashSet::new(),
+        span,
+        settings,
+        kube,
+        snapshots,
+        out,
+    };
+    let task = tokio::spawn(async move {
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = collector.run() => {}
+        }
+    });
+    MetricsHandle { views, task }
+}
+
+/// Whole seconds, at least 5.
+fn step(seconds: f64) -> u32 {
+    seconds.max(LEAST_STEP).ceil() as u32
+}
+
+struct Collector {
+    settings: Arc<Settings>,
+    limits: Limits,
+    kube: Option<kube::Client>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    out: watch::Sender<Arc<MetricsView>>,
+    book: Book,
+    kept: Vec<Kept>,
+    state: SourceState,
+    profile: Option<Arc<Profile>>,
+    waiting: Waiting,
+    /// Workloads whose past was asked for.
+    known: HashSet<crate::model::object::WorkloadKey>,
+    span: TimeDelta,
+}
+
+/// What background work brings.
+enum Done {
+    Slos(Vec<Kept>),
+    Profile(Result<Box<Profile>, PromError>),
+    Backfill(Job, Result<usize, PromError>),
+}
+
+/// Background work of one connection; all of it ends with the connection.
+struct Jobs {
+    done: mpsc::Sender<Done>,
+    filled: mpsc::Sender<Filled>,
+    backfill: Option<AbortOnDropHandle<()>>,
+    slos: Option<AbortOnDropHandle<()>>,
+    detect: Option<AbortOnDropHandle<()>>,
+    slos_asked: Option<Timestamp>,
+    detected: Timestamp,
+}
+
+impl Collector {
+    async fn run(mut self) {
+        let wanted = Wanted::from_setting(&self.settings.connection.prometheus);
+        if wanted == Wanted::Nothing {
+            self.state = SourceState::NotServed;
+            self.publish();
+            return;
+        }
+        let mut wait = FIRST_WAIT;
+        self.state = SourceState::Syncing { since: Utc::now() };
+        self.publish();
+        loop {
+            let why = match self.connect(&wanted).await {
+                Ok((client, profile)) => {
+                    wait = FIRST_WAIT;
+                    self.session(client, profile).await.to_string()
+                }
+                Err(why) => why,
+            };
+            self.fail(&why, Utc::now());
+            self.rest(wait, &why).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Waits, while what is shown grows old.
+    async fn rest(&mut self, wait: Duration, why: &str) {
+        let until = tokio::time::Instant::now() + wait;
+        while tokio::time::Instant::now() < until {
+            let next = (tokio::time::Instant::now() + Duration::from_secs(5)).min(until);
+            tokio::time::sleep_until(next).await;
+            self.fail(why, Utc::now());
+        }
+    }
+
+    async fn connect(&mut self, wanted: &Wanted) -> Result<(PromClient, Profile), String> {
+        let found = discover::connect(wanted, &self.settings.connection, self.limits, self.kube.as_ref()).await;
+        let client = found.map_err(|e| e.to_string())?.ok_or("Prometheus is turned off")?;
+        let profile = profile::detect(&client, &self.nodes(), Utc::now()).await.map_err(|e| e.to_string())?;
+        Ok((client, profile))
+    }
+
+    fn nodes(&self) -> Vec<String> {
+        self.snapshots.borrow().nodes.iter().map(|n| n.name.to_string()).collect()
+    }
+
+    fn fresh_for(&self) -> TimeDelta {
+        self.profile.as_ref().map_or(TimeDelta::seconds(60), |p| p.fresh_for())
+    }
+
+    fn fail(&mut self, why: &str, now: Timestamp) {
+        let (since, last) = match &self.state {
+            SourceState::Failed { since, last, .. } => (*since, *last),
+            SourceState::Live { last } => (now, Some(*last)),
+            _ => (now, None),
+        };
+        let why: Arc<str> = why.into();
+        self.state = SourceState::Failed { since, last, why: why.clone() };
+        let limit = self.fresh_for();
+        self.book.lost(&why, limit, now);
+        for kept in &mut self.kept {
+            kept.age(now, limit);
+        }
+        self.publish();
+    }
+
+    fn publish(&self) {
+        self.out.send_replace(Arc::new(MetricsView {
+            state: self.state.clone(),
+            profile: self.profile.as_ref().map(|p| Arc::new(p.shown.clone())),
+            step: self.book.step(),
+            workloads: self.book.workloads(),
+            pods: self.book.pods(),
+            slos: self.kept.iter().map(|k| k.readings.clone()).collect(),
+            node_memory: self.book.nodes(),
+            saturated: self.book.saturated(),
+        }));
+    }
+
+    fn adopt(&mut self, profile: Profile, now: Timestamp) -> Live {
+        let wanted = self.settings.monitor.metrics_step.map(|s| s.as_secs_f64());
+        self.book.set_step(step(wanted.unwrap_or(profile.interval_s)), now);
+        let live = Live::new(&profile);
+        self.profile = Some(Arc::new(profile));
+        live
+    }
+
+    /// Runs until the server is lost; gives the reason.
+    async fn session(&mut self, client: PromClient, profile: Profile) -> PromError {
+        let now = Utc::now();
+        // What could not be asked while it was lost is filled like everything else that lies in the past.
+        if let SourceState::Failed { last: Some(lost), .. } = self.state {
+            for key in &self.known {
+                self.waiting.add(key.clone(), lost.max(now - self.span));
+            }
+        }
+        let mut live = self.adopt(profile, now);
+        let (done, mut finished) = mpsc::channel(8);
+        let (filled, mut points) = mpsc::channel(64);
+        let mut jobs = Jobs { done, filled, backfill: None, slos: None, detect: None, slos_asked: None, detected: now };
+        let mut next = tokio::time::Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(next) => {
+                    if let Err(e) = self.tick(&client, &live).await {
+                        return e;
+                    }
+                    self.start(&mut jobs, &client);
+                    next = tokio::time::Instant::now() + until_slot(Utc::now(), self.book.step());
+                }
+                // The first pods do not wait for the next slot: nobody looks at an empty table for a minute.
+                Ok(()) = self.snapshots.changed(), if self.known.is_empty() => {
+                    if !self.snapshots.borrow_and_update().workloads.is_empty() {
+                        next = tokio::time::Instant::now();
+                    }
+                }
+                Some(Filled { key, signal, points }) = points.recv() => self.book.fill(&key, signal, &points),
+                Some(message) = finished.recv() => match message {
+                    Done::Slos(kept) => {
+                        (self.kept, jobs.slos) = (kept, None);
+                        self.publish();
+                    }
+                    Done::Profile(Ok(profile)) => (live, jobs.detect) = (self.adopt(*profile, Utc::now()), None),
+                    Done::Profile(Err(e)) => {
+                        // The next step tells whether the server is lost; until then the old profile serves.
+                        tracing::warn!("the metrics profile could not be read again: {e}");
+                        jobs.detect = None;
+                    }
+                    Done::Backfill(job, result) => {
+                        jobs.backfill = None;
+                        self.filled(&job, result);
+                    }
+                },
+            }
+        }
+    }
+
+    fn filled(&mut self, job: &Job, result: Result<usize, PromError>) {
+        match result {
+            Ok(refused) => {
+                tracing::info!("history of {} workloads filled, {refused} queries refused", job.keys.len());
+                self.publish();
+            }
+            Err(e) => {
+                tracing::warn!("history could not be filled: {e}");
+                job.keys.iter().for_each(|k| self.waiting.add(k.clone(), job.from));
+            }
+        }
+    }
+
+    async fn tick(&mut self, client: &PromClient, live: &Live) -> Result<(), PromError> {
+        let batch = Batch::fetch(client, live).await;
+        if let Some(e) = batch.lost() {
+            return Err(e.clone());
+        }
+        let Some(profile) = self.profile.clone() else { return Ok(()) };
+        let (now, snapshot) = (Utc::now(), self.snapshots.borrow_and_update().clone());
+        let index = PodIndex::new(&snapshot);
+        self.book.absorb(&index, &snapshot.nodes, &profile, &batch, now);
+        for workload in snapshot.workloads.iter().filter(|w| !self.known.contains(&w.key)) {
+            let born = workload.created.unwrap_or(now - self.span);
+            self.waiting.add(workload.key.clone(), born.max(now - self.span));
+        }
+        let there: HashSet<_> = snapshot.workloads.iter().map(|w| w.key.clone()).collect();
+        self.known = there;
+        self.state = SourceState::Live { last: now };
+        self.publish();
+        Ok(())
+    }
+
+    /// Starts background work that is due and not under way.
+    fn start(&mut self, jobs: &mut Jobs, client: &PromClient) {
+        let Some(profile) = self.profile.clone() else { return };
+        let (now, snapshot) = (Utc::now(), self.snapshots.borrow().clone());
+        if jobs.backfill.is_none()
+            && let Some(job) = self.waiting.take(now, self.book.step())
+        {
+            let (done, filled, client) = (jobs.done.clone(), jobs.filled.clone(), client.aside());
+            let (profile, snapshot) = (profile.clone(), snapshot);
+            jobs.backfill = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                let index = PodIndex::new(&snapshot);
+                let result = backfill::run(&client, &profile, &index, &job, &filled).await;
+                let _ = done.send(Done::Backfill(job, result)).await;
+            })));
+        }
+        let due = |last: Option<Timestamp>, every| last.is_none_or(|at| now.signed_duration_since(at) >= every);
+        if jobs.slos.is_none() && !self.kept.is_empty() && due(jobs.slos_asked, SLO_EVERY) {
+            jobs.slos_asked = Some(now);
+            let (done, client, profile) = (jobs.done.clone(), client.aside(), profile);
+            let (slos, kept) = (self.settings.clone(), self.kept.clone());
+            jobs.slos = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                let mut new = Vec::with_capacity(kept.len());
+                for (slo, kept) in slos.slo.iter().zip(kept) {
+                    new.push(slo::refresh(&client, &profile, slo, kept, Utc::now()).await);
+                }
+                let _ = done.send(Done::Slos(new)).await;
+            })));
+        }
+        if jobs.detect.is_none() && due(Some(jobs.detected), REDETECT) {
+            jobs.detected = now;
+            let (done, client, nodes) = (jobs.done.clone(), client.aside(), self.nodes());
+            jobs.detect = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                let found = profile::detect(&client, &nodes, Utc::now()).await.map(Box::new);
+                let _ = done.send(Done::Profile(found)).await;
+            })));
+        }
+    }
+}
+
+/// Time until just after the next slot of the rings begins, so that every slot gets exactly one step.
+fn until_slot(now: Timestamp, step: u32) -> Duration {
+    let step = u64::from(step) * 1000;
+    let ms = now.timestamp_millis().max(0) as u64;
+    Duration::from_millis(step - ms % step + 50)
+}
+
+#[cfg(test)]
+#[path = "collect_test.rs"]
+mod tests;

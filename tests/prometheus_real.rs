@@ -2,7 +2,7 @@
 //! whose pods were replaced in between, a gap of two hours, and a NaN.
 //!
 //! `promtool` makes the blocks and `prometheus` serves them; `tests/prometheus_real.sh` does both and sets
-//! KANSOLE_REAL_PROMETHEUS. Without it the tests say that they did not run.
+//! KANSOLE_REAL_PROMETHEUS. Built with the feature `rig` only, and then never skipped.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kansole::config::Settings;
@@ -26,12 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 const LIMITS: Limits = Limits { timeout: Duration::from_secs(20), in_flight: 4, answer: 64 << 20 };
 
-fn server() -> Option<String> {
-    let url = std::env::var("KANSOLE_REAL_PROMETHEUS").ok().filter(|u| !u.is_empty());
-    if url.is_none() {
-        println!("NOT RUN: KANSOLE_REAL_PROMETHEUS is not set; tests/prometheus_real.sh sets it");
-    }
-    url
+fn server() -> String {
+    std::env::var("KANSOLE_REAL_PROMETHEUS").expect("run tests/prometheus_real.sh, which sets KANSOLE_REAL_PROMETHEUS")
 }
 
 fn client(url: &str) -> PromClient {
@@ -102,7 +98,7 @@ fn cart() -> WorkloadKey {
 
 #[tokio::test]
 async fn the_client_and_the_profile_read_a_real_server() {
-    let Some(url) = server() else { return };
+    let url = server();
     let client = client(&url);
     let now = Utc::now();
     assert!(client.buildinfo().await.unwrap().data["version"].is_string());
@@ -128,7 +124,7 @@ async fn the_client_and_the_profile_read_a_real_server() {
 
 #[tokio::test]
 async fn every_query_of_every_profile_is_accepted() {
-    let Some(url) = server() else { return };
+    let url = server();
     let client = client(&url);
     let mut found = profile::detect(&client, &[], Utc::now()).await.unwrap();
     let labels: Vec<String> = [
@@ -175,7 +171,7 @@ async fn every_query_of_every_profile_is_accepted() {
 
 #[tokio::test]
 async fn quantiles_equal_those_of_the_server() {
-    let Some(url) = server() else { return };
+    let url = server();
     let client = client(&url);
     let inner = "sum by (le) (rate(http_request_duration_seconds_bucket{namespace=\"shop\"}[2m]))";
     let mut buckets = Buckets::default();
@@ -191,7 +187,7 @@ async fn quantiles_equal_those_of_the_server() {
 
 #[tokio::test]
 async fn the_collector_reads_now_fills_the_day_and_leaves_the_gap() {
-    let Some(url) = server() else { return };
+    let url = server();
     let mut settings = Settings {
         connection: Connection { prometheus: url, ..Connection::default() },
         slo: vec![Slo {
@@ -250,7 +246,7 @@ async fn the_collector_reads_now_fills_the_day_and_leaves_the_gap() {
 
 #[tokio::test]
 async fn a_server_that_stops_and_starts_again_is_survived() {
-    let Some(url) = server() else { return };
+    let url = server();
     let Some(ctl) = std::env::var_os("KANSOLE_REAL_PROMETHEUS_CTL") else {
         println!("NOT RUN: KANSOLE_REAL_PROMETHEUS_CTL is not set; tests/prometheus_real.sh sets it");
         return;

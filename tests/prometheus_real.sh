@@ -76,4 +76,4 @@ CTL
 chmod +x "$dir/ctl"
 "$dir/ctl" start
 KANSOLE_REAL_PROMETHEUS="http://127.0.0.1:$port" KANSOLE_REAL_PROMETHEUS_CTL="$dir/ctl" \
-    cargo test --test prometheus_real "$@" -- --test-threads=1
+    cargo test --features rig --test prometheus_real "$@" -- --test-threads=1

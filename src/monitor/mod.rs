@@ -1,1 +1,18 @@
-//! What is: watches, queries, snapshots.
+//! Monitor: what is. Watches the cluster as slim rows and publishes immutable snapshots.
+
+pub mod connect;
+pub mod discovery;
+pub mod feed;
+pub mod heartbeat;
+pub mod intern;
+mod kubeconfig;
+pub mod lite;
+pub mod problem;
+pub mod project;
+pub mod rights;
+mod run;
+mod scope;
+pub mod table;
+pub mod watch;
+
+pub use run::{MonitorHandle, settled, spawn};

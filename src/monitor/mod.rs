@@ -1,12 +1,15 @@
 //! Monitor: what is. Watches the cluster as slim rows and publishes immutable snapshots.
 
 pub mod connect;
+pub mod detail;
 pub mod discovery;
+pub mod dossier;
 pub mod feed;
 pub mod heartbeat;
 pub mod intern;
 mod kubeconfig;
 pub mod lite;
+mod live;
 pub mod problem;
 pub mod project;
 pub mod rights;

@@ -77,15 +77,8 @@ impl Problem {
             if let Some(auth) = e.downcast_ref::<AuthError>() {
                 return Self::new(Trouble::Plugin, plugin(auth));
             }
-            // The TLS library's own errors, and the one kube wraps them in.
-            if e.is::<rustls::Error>() || e.is::<kube::client::RustlsTlsError>() {
-                return Self::new(Trouble::Tls, format!("TLS: {e}"));
-            }
-            if let Some(io) = e.downcast_ref::<std::io::Error>()
-                && let Some(inner) = io.get_ref()
-                && let Some(tls) = inner.downcast_ref::<rustls::Error>()
-            {
-                return Self::new(Trouble::Tls, format!("TLS: {tls}"));
+            if let Some(why) = tls(e) {
+                return Self::new(Trouble::Tls, why);
             }
             next = e.source();
         }
@@ -95,6 +88,15 @@ impl Problem {
     fn new(trouble: Trouble, why: impl AsRef<str>) -> Self {
         Self { trouble, why: short(why.as_ref()) }
     }
+}
+
+/// What the TLS library said, if this is its error: bare, wrapped by kube, or inside any number of I/O errors.
+fn tls(error: &(dyn StdError + 'static)) -> Option<String> {
+    if error.is::<rustls::Error>() || error.is::<kube::client::RustlsTlsError>() {
+        return Some(format!("TLS: {error}"));
+    }
+    let inner = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+    tls(inner)
 }
 
 /// What a credential plugin said. Its command line is left out: it holds the environment.

@@ -1,22 +1,26 @@
 //! Where to look: the whole cluster, or the namespaces one has rights in.
 
 use super::connect::Connection;
-use super::feed::{Feed, Object, Watched, What};
+use super::feed::{Change, Delta, Feed, Object, Watched, What};
 use super::lite::{Lite, ListLite, NamespaceLite};
+use super::live;
+use super::problem::Trouble;
 use super::rights;
-use super::watch::{self, Context};
+use super::watch::{self, Context, Message};
 use crate::model::object::Resource;
 use crate::model::plan::Right;
 use futures::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// Namespaces that are asked about when the whole cluster is refused and the context names none.
 const MOST_ASKED: usize = 200;
 /// Longest wait for the list of namespaces.
 const ANSWER: Duration = Duration::from_secs(10);
+/// Between two looks at a namespace that is read by name: well within the age at which data counts as stale.
+const AGAIN: Duration = Duration::from_secs(20);
 
 /// What the console is limited to, and where else it may look if it must.
 pub struct Scope {
@@ -90,7 +94,8 @@ pub async fn watch(context: Context, watched: Arc<Watched>, scope: Arc<Scope>) {
 
 async fn everywhere<T: Lite>(context: Context, watched: Arc<Watched>, scope: Arc<Scope>, wrap: fn(Box<T>) -> Object) {
     let feed = |namespace| Arc::new(Feed { watched: watched.clone(), namespace });
-    let namespaced = watched.resource.namespaced;
+    // Namespaces are no namespaced kind, but rights in one include reading it by name.
+    let namespaced = watched.resource.namespaced || watched.what == What::Namespace;
     let namespaces = match &scope.limited_to {
         Some(limit) if namespaced => limit.to_vec(),
         _ => {
@@ -106,5 +111,38 @@ async fn everywhere<T: Lite>(context: Context, watched: Arc<Watched>, scope: Arc
             instead.to_vec()
         }
     };
+    if watched.what == What::Namespace {
+        return by_name(context, watched, namespaces).await;
+    }
     join_all(namespaces.into_iter().map(|n| watch::run(context.clone(), feed(Some(n)), wrap, false))).await;
+}
+
+/// Reads single namespaces again and again, where they may be neither listed nor watched.
+async fn by_name(context: Context, watched: Arc<Watched>, names: Vec<Arc<str>>) {
+    let mut ticks = interval(AGAIN);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for name in &names {
+            let feed = Arc::new(Feed { watched: watched.clone(), namespace: Some(name.clone()) });
+            let answer = live::get(&context.client, &watched.resource.path(None, Some(name))).await;
+            let changes = match answer.map(|v| serde_json::from_value::<NamespaceLite>(v)) {
+                Ok(Ok(found)) => {
+                    vec![Change::Begin, Change::Listed(Object::Namespace(Box::new(found))), Change::ListDone]
+                }
+                Ok(Err(error)) => vec![Change::Failed(error.to_string().into())],
+                Err(p) if p.trouble == Trouble::NotFound => vec![Change::Begin, Change::ListDone],
+                Err(p) if matches!(p.trouble, Trouble::Forbidden | Trouble::Unauthorized) => {
+                    vec![Change::Denied(p.why.into())]
+                }
+                Err(p) => vec![Change::Failed(p.why.into())],
+            };
+            for change in changes {
+                let message = Message::Delta(Delta { feed: feed.clone(), change });
+                if context.out.send(message).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
 }

@@ -80,3 +80,6 @@ fn memory(q: &Quantities, names: &mut Interner) -> Option<Amount<Bytes>> {
 fn target_kind(kind: Option<&str>) -> WorkloadKind {
     WorkloadKind::from_kind(&text::clean(kind.unwrap_or("Deployment")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,7 +128,7 @@ impl Table {
             }
             What::Namespace => {
                 self.stale.namespaces = true;
-                let gone = self.namespaces.sweep(epoch, |_| true);
+                let gone = self.namespaces.sweep(epoch, |n| inside(&n.name));
                 gone.iter().for_each(|n| self.touch_namespace(&n.name));
                 gone.len()
             }

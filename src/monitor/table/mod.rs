@@ -183,3 +183,6 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,12 +82,11 @@ impl Table {
     /// Namespaces as listed; where that is refused, those that are watched or that something is in.
     fn publish_namespaces(&mut self, derived: bool) {
         let mut rows: Vec<Arc<NamespaceRow>> = self.namespaces.iter().cloned().collect();
-        if derived {
-            let names: BTreeSet<&Arc<str>> =
-                self.built.keys().map(|k| &k.namespace).chain(self.sources.namespaces()).collect();
-            let row = |name: &Arc<str>| Arc::new(NamespaceRow { name: name.clone(), opted_in: false, terminating: false });
-            rows = names.into_iter().map(row).collect();
-        }
+        let used = self.built.keys().map(|k| &k.namespace).filter(|_| derived);
+        let more: BTreeSet<&Arc<str>> =
+            used.chain(self.sources.namespaces()).filter(|n| self.namespaces.get(n).is_none()).collect();
+        let row = |name: &Arc<str>| Arc::new(NamespaceRow { name: name.clone(), opted_in: false, terminating: false });
+        rows.extend(more.into_iter().map(row));
         if let Some(limit) = &self.limited_to {
             rows.retain(|r| limit.contains(&r.name));
         }

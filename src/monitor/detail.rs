@@ -183,6 +183,52 @@ impl Cutter {
 mod tests {
     use super::*;
 
+    fn client(server: &wiremock::MockServer) -> Client {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Client::try_from(kube::Config::new(server.uri().parse().unwrap())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_refused_without_a_request_and_other_objects_come_without_managed_fields() {
+        use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+        let server = MockServer::start().await;
+        let body = serde_json::json!({"kind": "Pod", "metadata": {"name": "web", "managedFields": [{"manager": "m"}]},
+            "status": {"message": "\u{1b}[31mred\u{1b}[0m"}});
+        Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_json(body)).mount(&server).await;
+        let pod = ObjectRef::namespaced(Resource::PODS, "shop", "web");
+        let shown = yaml(&client(&server), &pod).await.unwrap();
+        assert!(
+            shown.contains("name: web") && !shown.contains("managedFields") && !shown.contains('\u{1b}'),
+            "{shown}"
+        );
+        let mut secret = pod;
+        secret.resource.kind = "Secret".into();
+        let asked = server.received_requests().await.unwrap().len();
+        assert!(matches!(yaml(&client(&server), &secret).await, Err(DetailError::Secret(_))));
+        assert_eq!(server.received_requests().await.unwrap().len(), asked);
+    }
+
+    #[tokio::test]
+    async fn logs_come_line_by_line_from_the_first_container() {
+        use futures::TryStreamExt;
+        use wiremock::matchers::{path, query_param};
+        use wiremock::{Mock, MockServer, ResponseTemplate};
+        let server = MockServer::start().await;
+        let pod = serde_json::json!({"spec": {"containers": [{"name": "app"}, {"name": "proxy"}]}});
+        let at = "/api/v1/namespaces/shop/pods/web";
+        Mock::given(path(at)).respond_with(ResponseTemplate::new(200).set_body_json(pod)).mount(&server).await;
+        Mock::given(path(format!("{at}/log")))
+            .and(query_param("container", "app"))
+            .and(query_param("tailLines", "2"))
+            .respond_with(ResponseTemplate::new(200).set_body_string("a\nb"))
+            .mount(&server)
+            .await;
+        let pod = PodKey { namespace: "shop".into(), name: "web".into() };
+        let wanted = LogRequest { pod, container: None, previous: false, tail: 2, follow: false };
+        let lines: Vec<String> = logs(&client(&server), &wanted).await.unwrap().try_collect().await.unwrap();
+        assert_eq!(lines, ["a", "b"]);
+    }
+
     #[test]
     fn lines_are_cut_wherever_the_chunks_end() {
         let mut cutter = Cutter::default();

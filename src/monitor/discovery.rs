@@ -99,8 +99,7 @@ pub async fn optional(client: &Client) -> Result<Vec<Arc<Watched>>, Problem> {
 }
 
 async fn get<T: for<'de> Deserialize<'de>>(client: &Client, path: &str) -> Result<T, Problem> {
-    let request =
-        http::Request::get(path).body(Vec::new()).map_err(|e| Problem::of(&kube::Error::HttpError(e)))?;
+    let request = http::Request::get(path).body(Vec::new()).map_err(|e| Problem::of(&kube::Error::HttpError(e)))?;
     let text = match timeout(ANSWER, client.request_text(request)).await {
         Ok(answer) => answer.map_err(|e| Problem::of(&e))?,
         Err(_) => {

@@ -48,7 +48,8 @@ async fn beat(client: &Client, before: Option<&SourceState>) -> ApiHealth {
 
 /// Status and `Date` of an answer; the body is read so that the connection can be used again.
 async fn head(client: &Client) -> Result<(u16, Option<Timestamp>), Problem> {
-    let request = http::Request::get("/version").body(Body::empty()).map_err(|e| Problem::of(&kube::Error::HttpError(e)))?;
+    let request =
+        http::Request::get("/version").body(Body::empty()).map_err(|e| Problem::of(&kube::Error::HttpError(e)))?;
     let answer = client.send(request).await.map_err(|e| Problem::of(&e))?;
     let status = answer.status().as_u16();
     let date = answer.headers().get(http::header::DATE).and_then(|d| d.to_str().ok()).and_then(read_date);

@@ -137,3 +137,24 @@ fn short(raw: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Error as IoError;
+
+    #[test]
+    fn a_tls_error_is_found_inside_any_number_of_io_errors() {
+        let inner = IoError::other(rustls::Error::General("unknown issuer".into()));
+        let error = kube::Error::Service(Box::new(IoError::other(inner)));
+        let problem = Problem::of(&error);
+        assert_eq!(problem.trouble, Trouble::Tls);
+        assert!(problem.why.contains("unknown issuer"), "{}", problem.why);
+    }
+
+    #[test]
+    fn the_innermost_cause_is_what_is_said() {
+        let error = kube::Error::Service(Box::new(IoError::other(IoError::other("no route\u{7}"))));
+        assert_eq!(Problem::of(&error), Problem { trouble: Trouble::Unreachable, why: "no route".into() });
+    }
+}

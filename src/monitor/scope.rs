@@ -2,7 +2,7 @@
 
 use super::connect::Connection;
 use super::feed::{Change, Delta, Feed, Object, Watched, What};
-use super::lite::{Lite, ListLite, NamespaceLite};
+use super::lite::{ListLite, Lite, NamespaceLite};
 use super::live;
 use super::problem::Trouble;
 use super::rights;

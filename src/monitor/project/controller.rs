@@ -97,7 +97,8 @@ fn replicas(kind: &WorkloadKind, raw: &ControllerLite) -> Replicas {
         },
         // A finished or suspended job wants no pods.
         WorkloadKind::Job => {
-            let over = spec.suspend || ["Complete", "Failed"].iter().any(|c| condition(&s.conditions, c, "True").is_some());
+            let over =
+                spec.suspend || ["Complete", "Failed"].iter().any(|c| condition(&s.conditions, c, "True").is_some());
             Replicas {
                 desired: if over { 0 } else { spec.parallelism.unwrap_or(1) },
                 current: s.active.0,

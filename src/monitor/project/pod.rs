@@ -1,9 +1,7 @@
 //! Pods.
 
 use super::{message, reason_of, specs, uid};
-use crate::model::pod::{
-    ContainerRow, ContainerSpec, ContainerTrouble, Phase, PodRow, PodTrouble, Terminated,
-};
+use crate::model::pod::{ContainerRow, ContainerSpec, ContainerTrouble, Phase, PodRow, PodTrouble, Terminated};
 use crate::model::text;
 use crate::monitor::intern::Interner;
 use crate::monitor::lite::{ContainerStatusLite, PodLite, PodStatusLite, TerminatedLite, condition};
@@ -41,7 +39,12 @@ fn phase(raw: &str) -> Phase {
 }
 
 /// States in the order of the specs; empty until the kubelet reports any.
-fn containers(specs: &[ContainerSpec], status: &PodStatusLite, phase: Phase, names: &mut Interner) -> Box<[ContainerRow]> {
+fn containers(
+    specs: &[ContainerSpec],
+    status: &PodStatusLite,
+    phase: Phase,
+    names: &mut Interner,
+) -> Box<[ContainerRow]> {
     if status.container_statuses.is_empty() && status.init_container_statuses.is_empty() {
         return Box::default();
     }
@@ -67,12 +70,7 @@ fn container(s: &ContainerStatusLite, init: bool, phase: Phase, names: &mut Inte
 }
 
 fn terminated(t: &TerminatedLite, names: &mut Interner) -> Terminated {
-    Terminated {
-        reason: names.text(&t.reason),
-        exit_code: t.exit_code,
-        started: t.started_at,
-        finished: t.finished_at,
-    }
+    Terminated { reason: names.text(&t.reason), exit_code: t.exit_code, started: t.started_at, finished: t.finished_at }
 }
 
 fn trouble(status: &PodStatusLite, phase: Phase, names: &mut Interner) -> Option<Box<PodTrouble>> {

@@ -1,7 +1,7 @@
 //! Real pods, as the API server writes them, become the rows that engines rely on.
 
 use super::*;
-use crate::model::pod::{ContainerRow, PodRow, Phase};
+use crate::model::pod::{ContainerRow, Phase, PodRow};
 use crate::monitor::lite::PodLite;
 use serde_json::{Value, json};
 
@@ -98,8 +98,10 @@ fn control_characters_lose_their_power_and_messages_their_length() {
     let mut meta = meta("evil\u{1b}[2Jname");
     meta["ownerReferences"] = json!([]);
     let long = format!("\u{1b}]52;c;aGk=\u{7}{}", "ü".repeat(2000));
-    let row = project(json!({"metadata": meta, "spec": {"containers": [{"name": "a\u{7}pp"}]}, "status": {"phase": "Pending",
-        "containerStatuses": [{"name": "a\u{7}pp", "state": {"waiting": {"reason": "Bad\u{1b}[31m", "message": long}}}]}}));
+    let row = project(
+        json!({"metadata": meta, "spec": {"containers": [{"name": "a\u{7}pp"}]}, "status": {"phase": "Pending",
+        "containerStatuses": [{"name": "a\u{7}pp", "state": {"waiting": {"reason": "Bad\u{1b}[31m", "message": long}}}]}}),
+    );
     assert_eq!((&*row.name, row.owner.is_none(), &*row.specs[0].name), ("evil[2Jname", true, "app"));
     let (reason, said) = row.containers[0].trouble.as_ref().unwrap().waiting.clone().unwrap();
     assert_eq!(&*reason, "Bad[31m");
@@ -108,7 +110,9 @@ fn control_characters_lose_their_power_and_messages_their_length() {
 
 #[test]
 fn missing_and_null_fields_are_no_error() {
-    let row = project(json!({"metadata": {"labels": null, "creationTimestamp": null, "deletionTimestamp": "2026-11-21T06:00:00Z"}}));
+    let row = project(
+        json!({"metadata": {"labels": null, "creationTimestamp": null, "deletionTimestamp": "2026-11-21T06:00:00Z"}}),
+    );
     assert!(row.deleting && row.containers.is_empty() && row.phase == Phase::Unknown);
 }
 

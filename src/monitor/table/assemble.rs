@@ -15,9 +15,7 @@ pub(super) fn is_middle(kind: &WorkloadKind) -> bool {
 /// What a pod hangs on directly: its controller, or itself.
 pub(super) fn direct(pod: &PodRow) -> WorkloadKey {
     match &pod.owner {
-        Some(owner) => {
-            WorkloadKey { namespace: pod.namespace.clone(), name: owner.1.clone(), kind: owner.0.clone() }
-        }
+        Some(owner) => WorkloadKey { namespace: pod.namespace.clone(), name: owner.1.clone(), kind: owner.0.clone() },
         None => pod.as_workload(),
     }
 }

@@ -98,7 +98,9 @@ fn next(state: &SourceState, synced: bool, change: &Change, now: Timestamp) -> S
         why: why.clone(),
     };
     match change {
-        Change::Begin if !synced && !matches!(state, SourceState::Syncing { .. }) => SourceState::Syncing { since: now },
+        Change::Begin if !synced && !matches!(state, SourceState::Syncing { .. }) => {
+            SourceState::Syncing { since: now }
+        }
         Change::Begin | Change::Listed(_) | Change::Closed => state.clone(),
         Change::ListDone => SourceState::Live { last: now },
         Change::Applied(_) | Change::Deleted(_) | Change::Alive if synced => SourceState::Live { last: now },

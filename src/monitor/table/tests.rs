@@ -90,7 +90,10 @@ fn pods_belong_to_the_top_of_their_chain_in_whatever_order_they_come() {
     f.apply(&Resource::REPLICASETS, Change::Begin);
     f.list(&Resource::PODS, vec![pod("b", Some(("ReplicaSet", "web-1"))), pod("a", Some(("ReplicaSet", "web-1")))]);
     assert!(f.names().is_empty(), "held back until it is known whose they are");
-    f.apply(&Resource::REPLICASETS, Change::Listed(object(&Resource::REPLICASETS, replica_set("web-1", "web", 1, 2, 2))));
+    f.apply(
+        &Resource::REPLICASETS,
+        Change::Listed(object(&Resource::REPLICASETS, replica_set("web-1", "web", 1, 2, 2))),
+    );
     f.apply(&Resource::REPLICASETS, Change::ListDone);
     assert_eq!(f.names(), ["shop/Deployment/web"]);
     f.put(&Resource::DEPLOYMENTS, deployment("web"));
@@ -102,11 +105,20 @@ fn pods_belong_to_the_top_of_their_chain_in_whatever_order_they_come() {
 #[test]
 fn bare_pods_operators_pods_and_workloads_without_pods_are_all_there() {
     let mut f = Fixture::new();
-    f.list(&Resource::PODS, vec![pod("alone", None), pod("k-0", Some(("Kafka", "k"))), pod("j-x", Some(("Job", "j-1")))]);
-    f.list(&Resource::JOBS, vec![json!({"metadata": {"name": "j-1", "namespace": "shop", "uid": "j",
-        "ownerReferences": [{"kind": "CronJob", "name": "nightly", "controller": true}]}, "status": {"active": 1}})]);
-    f.list(&Resource::CRONJOBS, vec![json!({"metadata": {"name": "nightly", "namespace": "shop", "uid": "c"},
-        "status": {"active": [{"name": "j-1"}]}})]);
+    f.list(
+        &Resource::PODS,
+        vec![pod("alone", None), pod("k-0", Some(("Kafka", "k"))), pod("j-x", Some(("Job", "j-1")))],
+    );
+    f.list(
+        &Resource::JOBS,
+        vec![json!({"metadata": {"name": "j-1", "namespace": "shop", "uid": "j",
+        "ownerReferences": [{"kind": "CronJob", "name": "nightly", "controller": true}]}, "status": {"active": 1}})],
+    );
+    f.list(
+        &Resource::CRONJOBS,
+        vec![json!({"metadata": {"name": "nightly", "namespace": "shop", "uid": "c"},
+        "status": {"active": [{"name": "j-1"}]}})],
+    );
     f.put(&Resource::DEPLOYMENTS, deployment("empty"));
     assert_eq!(
         f.names(),
@@ -229,9 +241,11 @@ fn an_autoscaler_is_an_owner_while_it_exists() {
 #[test]
 fn events_are_folded_bounded_and_newest_first() {
     let mut f = Fixture::new();
-    let event = |n: u32, pod: &str| json!({"metadata": {"name": n.to_string(), "namespace": "shop", "uid": format!("e{n}")},
+    let event = |n: u32, pod: &str| {
+        json!({"metadata": {"name": n.to_string(), "namespace": "shop", "uid": format!("e{n}")},
         "type": "Warning", "reason": "BackOff", "message": format!("try {n}"), "count": n,
-        "lastTimestamp": format!("2026-11-21T06:00:{n:02}Z"), "involvedObject": {"kind": "Pod", "namespace": "shop", "name": pod}});
+        "lastTimestamp": format!("2026-11-21T06:00:{n:02}Z"), "involvedObject": {"kind": "Pod", "namespace": "shop", "name": pod}})
+    };
     f.list(&Resource::EVENTS, vec![event(1, "a"), event(2, "a"), event(3, "b")]);
     let events = f.table.publish().events;
     let seen: Vec<_> = events.iter().map(|e| (e.object.to_string(), e.count, e.message.to_string())).collect();
@@ -255,10 +269,7 @@ fn a_lost_source_keeps_its_rows_and_its_age_and_comes_back() {
     f.apply(&Resource::PODS, Change::Denied("403: not yet".into()));
     let parts = f.table.publish();
     let since = seen + TimeDelta::seconds(10);
-    assert_eq!(
-        parts.sources[0].state,
-        SourceState::Failed { since, last: Some(seen), why: "403: not yet".into() }
-    );
+    assert_eq!(parts.sources[0].state, SourceState::Failed { since, last: Some(seen), why: "403: not yet".into() });
     assert_eq!(parts.workloads.len(), 1);
     f.apply(&Resource::PODS, Change::Alive);
     assert_eq!(f.table.publish().sources[0].state, SourceState::Live { last: f.now });
@@ -273,7 +284,8 @@ fn a_refusal_from_the_start_is_denied_and_apart_from_what_is_allowed() {
     }
     f.table.apply(Delta { feed: of("theirs"), change: Change::Denied("403: no list".into()) }, f.now);
     let sources = f.table.publish().sources;
-    let seen: Vec<_> = sources.iter().map(|s| (s.namespaces.as_ref().unwrap()[0].to_string(), s.state.clone())).collect();
+    let seen: Vec<_> =
+        sources.iter().map(|s| (s.namespaces.as_ref().unwrap()[0].to_string(), s.state.clone())).collect();
     assert_eq!(
         seen,
         [

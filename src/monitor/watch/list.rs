@@ -2,7 +2,7 @@
 
 use super::{Stop, Watch, invalid, no_answer};
 use crate::monitor::feed::Change;
-use crate::monitor::lite::{Lite, ListLite};
+use crate::monitor::lite::{ListLite, Lite};
 use crate::monitor::problem::{Problem, Trouble};
 use futures::{StreamExt, pin_mut};
 use kube::api::{ListParams, WatchEvent, WatchParams};

@@ -117,7 +117,11 @@ async fn a_streamed_list_ends_with_its_bookmark_and_the_watch_goes_on_from_there
     let mark = json!({"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}});
     streaming().respond_with(body(&[event("ADDED", &pod("a", "3")), event("BOOKMARK", &end)])).mount(&rig.server).await;
     watching("7")
-        .respond_with(body(&[event("MODIFIED", &pod("a", "8")), event("DELETED", &pod("a", "9")), event("BOOKMARK", &mark)]))
+        .respond_with(body(&[
+            event("MODIFIED", &pod("a", "8")),
+            event("DELETED", &pod("a", "9")),
+            event("BOOKMARK", &mark),
+        ]))
         .mount(&rig.server)
         .await;
     watching("9").respond_with(silent()).mount(&rig.server).await;
@@ -198,7 +202,10 @@ async fn truncated_json_is_a_failure_and_is_tried_again() {
     let mut rig = Rig::new().await;
     streaming().respond_with(refuse(422, "Invalid", "no")).mount(&rig.server).await;
     listing()
-        .respond_with(ResponseTemplate::new(200).set_body_string("{\"metadata\": {\"resourceVersion\": \"7\"}, \"items\": [{\"meta"))
+        .respond_with(
+            ResponseTemplate::new(200)
+                .set_body_string("{\"metadata\": {\"resourceVersion\": \"7\"}, \"items\": [{\"meta"),
+        )
         .up_to_n_times(1)
         .mount(&rig.server)
         .await;

@@ -147,7 +147,8 @@ impl Gather<'_> {
             (Resource::SCALEDOBJECTS, "scaleTargetRef"),
         ] {
             // Kinds that discovery did not find are not there; that is no gap.
-            let served = !matches!(self.snapshot.source(&resource.plural), SourceState::Unknown | SourceState::NotServed);
+            let served =
+                !matches!(self.snapshot.source(&resource.plural), SourceState::Unknown | SourceState::NotServed);
             if served || resource == Resource::HPAS {
                 let all = self.list(&resource, Some(&key.namespace), ListParams::default()).await;
                 found.extend(all.into_iter().filter(|a| targets(&a["spec"][target], key)));
@@ -177,3 +178,6 @@ fn labels(selector: &Value) -> String {
     let pairs: Vec<String> = pairs.filter_map(|(k, v)| Some(format!("{k}={}", v.as_str()?))).collect();
     pairs.join(",")
 }
+
+#[cfg(test)]
+mod tests;

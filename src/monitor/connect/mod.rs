@@ -50,13 +50,23 @@ pub enum ConnectError {
     UnknownContext { name: String, known: Vec<Arc<str>> },
     #[error("context {context:?}: {what}; correct the kubeconfig")]
     BrokenContext { context: String, what: String },
-    #[error("context {context:?}: credential plugin {command:?} failed: {why}; run it by hand or log in, then try again{hint}")]
+    #[error(
+        "context {context:?}: credential plugin {command:?} failed: {why}; run it by hand or log in, then try again{hint}"
+    )]
     Plugin { context: String, command: String, why: String, hint: String },
-    #[error("{server}: {why}; check certificate-authority of the cluster in the kubeconfig, and the server's name and clock")]
+    #[error(
+        "{server}: {why}; check certificate-authority of the cluster in the kubeconfig, and the server's name and clock"
+    )]
     Tls { server: String, why: String },
     #[error("{server}: cannot be reached: {why}; check the network, the VPN and the server's address")]
     Unreachable { server: String, why: String },
-    #[error("{server}: 401: the credentials of context {context:?} are not accepted; the token may have expired: log in again")]
+    #[error(
+        "{server}: this is no Kubernetes API: {why}; check the server's address in the kubeconfig, and proxies that ask for a login"
+    )]
+    NotKubernetes { server: String, why: String },
+    #[error(
+        "{server}: 401: the credentials of context {context:?} are not accepted; the token may have expired: log in again"
+    )]
     Unauthorized { server: String, context: String },
 }
 
@@ -117,19 +127,7 @@ pub async fn connect(options: &ConnectOptions) -> Result<Connection, ConnectErro
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let client = build(config, &chosen, &server).await?;
     let (version, id) = tokio::join!(version(&client), cluster_uid(&client));
-    if let (Err(a), Err(b)) = (&version, &id) {
-        let reached = |p: &Problem| !matches!(p.trouble, Trouble::Unreachable | Trouble::Tls | Trouble::Plugin);
-        let worst = if reached(a) { b } else { a };
-        if !reached(worst) && !(reached(a) || reached(b)) {
-            return Err(from_problem(worst, &chosen, &server));
-        }
-        if a.trouble == Trouble::Unauthorized || b.trouble == Trouble::Unauthorized {
-            return Err(ConnectError::Unauthorized { server, context: chosen.context });
-        }
-    } else if matches!(&id, Err(p) if p.trouble == Trouble::Unauthorized) {
-        // Versions are told to anybody on many servers; namespaces are not.
-        return Err(ConnectError::Unauthorized { server, context: chosen.context });
-    }
+    refuse(version.as_ref().err(), id.as_ref().err(), &chosen, &server)?;
     let (id, id_source) = match id {
         Ok(uid) => (uid, IdSource::KubeSystem),
         Err(p) => {
@@ -210,7 +208,9 @@ async fn build(config: Config, chosen: &Chosen, server: &str) -> Result<Client, 
         ConnectError::Plugin { context: chosen.context.clone(), command, why, hint }
     };
     match timeout(PLUGIN, building).await {
-        Err(_) => Err(plugin_failed(format!("it did not end within {} s; it may be waiting for input", PLUGIN.as_secs()))),
+        Err(_) => {
+            Err(plugin_failed(format!("it did not end within {} s; it may be waiting for input", PLUGIN.as_secs())))
+        }
         Ok(Err(crashed)) => Err(plugin_failed(crashed.to_string())),
         Ok(Ok(Ok(client))) => Ok(client),
         Ok(Ok(Err(KubeError::Auth(e)))) if chosen.plugin.is_some() => Err(plugin_failed(plugin(&e))),
@@ -227,10 +227,29 @@ async fn build(config: Config, chosen: &Chosen, server: &str) -> Result<Client, 
     }
 }
 
+/// Decides from the first two answers whether there is a cluster to work with.
+///
+/// Versions are told to anybody on many servers, namespaces are not: so the second answer tells whether the
+/// credentials are good. A refusal (403) is as good as any other answer.
+fn refuse(version: Option<&Problem>, id: Option<&Problem>, chosen: &Chosen, server: &str) -> Result<(), ConnectError> {
+    let Some(id) = id else { return Ok(()) };
+    if id.trouble == Trouble::Unauthorized {
+        return Err(ConnectError::Unauthorized { server: server.to_owned(), context: chosen.context.clone() });
+    }
+    let lost = [Trouble::Unreachable, Trouble::Tls, Trouble::Plugin, Trouble::Garbled];
+    match version {
+        Some(version) if lost.contains(&version.trouble) && lost.contains(&id.trouble) => {
+            Err(from_problem(version, chosen, server))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn from_problem(problem: &Problem, chosen: &Chosen, server: &str) -> ConnectError {
     let (server, why) = (server.to_owned(), problem.why.clone());
     match problem.trouble {
         Trouble::Tls => ConnectError::Tls { server, why },
+        Trouble::Garbled => ConnectError::NotKubernetes { server, why },
         Trouble::Plugin => {
             let command = chosen.plugin.clone().unwrap_or_default().0;
             ConnectError::Plugin { context: chosen.context.clone(), command, why, hint: String::new() }
@@ -263,3 +282,6 @@ async fn cluster_uid(client: &Client) -> Result<String, Problem> {
         why: "namespace kube-system has no UID: this is no Kubernetes API".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,22 +160,22 @@ impl Cutter {
                 self.dropping = text.len() > room;
             }
             if ends {
-                out.extend(self.take());
+                out.push_back(self.take());
             }
         }
     }
 
     fn rest(&mut self) -> Option<String> {
-        if self.open.is_empty() { None } else { self.take() }
+        (!self.open.is_empty()).then(|| self.take())
     }
 
-    fn take(&mut self) -> Option<String> {
+    fn take(&mut self) -> String {
         let mut line = String::from_utf8_lossy(&self.open).trim_end_matches('\r').replace('\t', "    ");
         if std::mem::take(&mut self.dropping) {
             line.push('…');
         }
         self.open.clear();
-        Some(text::clean(&line).into_owned())
+        text::clean(&line).into_owned()
     }
 }
 

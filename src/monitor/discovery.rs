@@ -1,17 +1,13 @@
 //! Which optional kinds this cluster serves: autoscalers, GitOps, meshes, chaos, scanners.
 
 use super::feed::{Watched, What};
+use super::live;
 use super::problem::Problem;
 use crate::model::object::Resource;
 use kube::Client;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::timeout;
-
-/// Longest wait for an answer.
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// Groups and plurals that are watched where they exist.
 const OPTIONAL: [(&str, &str); 15] = [
@@ -58,8 +54,10 @@ struct Kinds {
 
 #[derive(Deserialize)]
 struct Kind {
+    #[serde(rename = "name")]
+    plural: String,
+    #[serde(rename = "kind")]
     name: String,
-    kind: String,
     #[serde(default)]
     namespaced: bool,
     #[serde(default)]
@@ -77,7 +75,7 @@ pub async fn optional(client: &Client) -> Result<Vec<Arc<Watched>>, Problem> {
         let version = &group.preferred_version.version;
         let Ok(kinds) = get::<Kinds>(client, &format!("/apis/{}/{version}", group.name)).await else { continue };
         for kind in kinds.resources.into_iter().filter(|k| k.verbs.iter().any(|v| v == "watch")) {
-            let Some((name, plural)) = OPTIONAL.iter().find(|(g, p)| *g == group.name && *p == kind.name) else {
+            let Some((name, plural)) = OPTIONAL.iter().find(|(g, p)| *g == group.name && *p == kind.plural) else {
                 continue;
             };
             let what = match *plural {
@@ -88,7 +86,7 @@ pub async fn optional(client: &Client) -> Result<Vec<Arc<Watched>>, Problem> {
             let resource = Resource {
                 group: Cow::Borrowed(name),
                 version: Cow::Owned(version.clone()),
-                kind: Cow::Owned(kind.kind),
+                kind: Cow::Owned(kind.name),
                 plural: Cow::Borrowed(plural),
                 namespaced: kind.namespaced,
             };
@@ -99,13 +97,5 @@ pub async fn optional(client: &Client) -> Result<Vec<Arc<Watched>>, Problem> {
 }
 
 async fn get<T: for<'de> Deserialize<'de>>(client: &Client, path: &str) -> Result<T, Problem> {
-    let request = http::Request::get(path).body(Vec::new()).map_err(|e| Problem::of(&kube::Error::HttpError(e)))?;
-    let text = match timeout(ANSWER, client.request_text(request)).await {
-        Ok(answer) => answer.map_err(|e| Problem::of(&e))?,
-        Err(_) => {
-            let why = format!("{path}: no answer within {} s", ANSWER.as_secs());
-            return Err(Problem { trouble: super::problem::Trouble::Unreachable, why });
-        }
-    };
-    serde_json::from_str(&text).map_err(|e| Problem::of(&kube::Error::SerdeError(e)))
+    serde_json::from_value(live::get(client, path).await?).map_err(|e| Problem::of(&kube::Error::SerdeError(e)))
 }

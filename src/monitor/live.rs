@@ -37,12 +37,10 @@ pub async fn list(
 }
 
 async fn ask(client: &Client, request: http::Request<Vec<u8>>) -> Result<Value, Problem> {
-    let text = match timeout(ANSWER, client.request_text(request)).await {
-        Ok(answer) => answer.map_err(|e| Problem::of(&e))?,
-        Err(_) => {
-            let why = format!("no answer within {} s", ANSWER.as_secs());
-            return Err(Problem { trouble: Trouble::Unreachable, why });
-        }
+    let Ok(answer) = timeout(ANSWER, client.request_text(request)).await else {
+        let why = format!("no answer within {} s", ANSWER.as_secs());
+        return Err(Problem { trouble: Trouble::Unreachable, why });
     };
+    let text = answer.map_err(|e| Problem::of(&e))?;
     serde_json::from_str(&text).map_err(|e| Problem::of(&kube::Error::SerdeError(e)))
 }

@@ -43,10 +43,10 @@ pub fn spawn(connection: &Connection, settings: &settings::Monitor, cancel: Canc
     let (publish, snapshots) = watch::channel(Arc::new(empty));
     let renew = (settings.stale_after.as_secs() * 2 / 3).clamp(RENEW.0, RENEW.1) as u32;
     let context = Context { client: connection.read.clone(), out: out.clone(), renew };
-    let watches = supervise(context, Arc::new(Scope::of(connection)));
-    let beats = heartbeat::run(connection.read.clone(), settings.heartbeat, out);
+    let watches = Box::pin(supervise(context, Arc::new(Scope::of(connection))));
+    let beats = Box::pin(heartbeat::run(connection.read.clone(), settings.heartbeat, out));
     let table = Table::new(settings.events, connection.info.namespaces.clone());
-    let keeper = keep(table, changes, publish, settings.debounce);
+    let keeper = Box::pin(keep(table, changes, publish, settings.debounce));
     tokio::spawn(async move {
         cancel.run_until_cancelled(async { tokio::join!(watches, beats, keeper) }).await;
     });
@@ -153,4 +153,85 @@ fn send(table: &mut Table, publish: &watch::Sender<Arc<Snapshot>>, api: &ApiHeal
 pub fn settled(snapshot: &Snapshot) -> bool {
     let waiting = |s: &SourceState| matches!(s, SourceState::Unknown | SourceState::Syncing { .. });
     snapshot.sources.len() >= Watched::core().len() && !snapshot.sources.iter().any(|s| waiting(&s.state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::object::Resource;
+    use crate::model::snapshot::ClusterInfo;
+    use crate::monitor::feed::{Change, Delta, Feed, Object};
+
+    const DEBOUNCE: Duration = Duration::from_millis(200);
+
+    fn start() -> (mpsc::Sender<Message>, watch::Receiver<Arc<Snapshot>>) {
+        let text = |t: &str| Arc::from(t);
+        let (id, context, server) = (text("c"), text("x"), text("s"));
+        let info = ClusterInfo { id, context, server, version: text("v"), user: text("u"), namespaces: None };
+        let (out, changes) = mpsc::channel(64);
+        let (publish, snapshots) = watch::channel(Arc::new(Snapshot::empty(info, Utc::now())));
+        tokio::spawn(keep(Table::new(10, None), changes, publish, DEBOUNCE));
+        (out, snapshots)
+    }
+
+    async fn say(out: &mpsc::Sender<Message>, change: Change) {
+        let feed = Arc::new(Feed { watched: Watched::of(&Resource::PODS).unwrap(), namespace: None });
+        out.send(Message::Delta(Delta { feed, change })).await.unwrap();
+    }
+
+    fn pod(name: &str) -> Object {
+        let raw = format!("{{\"metadata\":{{\"name\":\"{name}\",\"namespace\":\"shop\",\"uid\":\"{name}\"}}}}");
+        Object::Pod(serde_json::from_str(&raw).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_of_a_moment_are_published_once_and_a_steady_stream_does_not_put_it_off() {
+        let (out, mut snapshots) = start();
+        let began = Instant::now();
+        say(&out, Change::Begin).await;
+        for n in 0..10 {
+            say(&out, Change::Listed(pod(&format!("p{n}")))).await;
+            sleep(Duration::from_millis(30)).await;
+        }
+        snapshots.changed().await.unwrap();
+        let first = snapshots.borrow_and_update().clone();
+        assert_eq!(first.seq, 1, "one publication for all that came within the debounce");
+        assert!((6..=8).contains(&first.pod_count()), "{}", first.pod_count());
+        snapshots.changed().await.unwrap();
+        let second = snapshots.borrow_and_update().clone();
+        assert_eq!((second.pod_count(), second.seq), (10, 2));
+        assert!(began.elapsed() < 3 * DEBOUNCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn signs_of_life_alone_are_published_every_few_seconds_and_silence_never() {
+        let (out, mut snapshots) = start();
+        for change in [Change::Begin, Change::ListDone] {
+            say(&out, change).await;
+        }
+        snapshots.changed().await.unwrap();
+        let published = Instant::now();
+        let before = snapshots.borrow_and_update().clone();
+        say(&out, Change::Alive).await;
+        snapshots.changed().await.unwrap();
+        assert!(published.elapsed() >= AGES - DEBOUNCE, "{:?}", published.elapsed());
+        let after = snapshots.borrow_and_update().clone();
+        assert!(Arc::ptr_eq(&before.workloads, &after.workloads));
+        assert!(tokio::time::timeout(Duration::from_secs(3600), snapshots.changed()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_stops_answering_is_published_at_once() {
+        let (out, mut snapshots) = start();
+        let now = Utc::now();
+        let health = |state| Message::Api(ApiHealth { state, latency_ms: None, clock_skew_s: None });
+        out.send(health(SourceState::Live { last: now })).await.unwrap();
+        snapshots.changed().await.unwrap();
+        let asked = Instant::now();
+        let failed = SourceState::Failed { since: now, last: Some(now), why: "gone".into() };
+        out.send(health(failed.clone())).await.unwrap();
+        snapshots.changed().await.unwrap();
+        assert_eq!(snapshots.borrow().api.state, failed);
+        assert!(asked.elapsed() <= DEBOUNCE);
+    }
 }

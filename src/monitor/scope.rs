@@ -126,7 +126,7 @@ async fn by_name(context: Context, watched: Arc<Watched>, names: Vec<Arc<str>>) 
         for name in &names {
             let feed = Arc::new(Feed { watched: watched.clone(), namespace: Some(name.clone()) });
             let answer = live::get(&context.client, &watched.resource.path(None, Some(name))).await;
-            let changes = match answer.map(|v| serde_json::from_value::<NamespaceLite>(v)) {
+            let changes = match answer.map(serde_json::from_value::<NamespaceLite>) {
                 Ok(Ok(found)) => {
                     vec![Change::Begin, Change::Listed(Object::Namespace(Box::new(found))), Change::ListDone]
                 }

@@ -110,12 +110,16 @@ impl Table {
         let gone = match &feed.watched.what {
             What::Pod => {
                 let gone = self.pods.sweep(epoch, |p| inside(&p.namespace));
-                gone.iter().for_each(|p| self.unlink(p));
+                for p in &gone {
+                    self.unlink(p);
+                }
                 gone.len()
             }
             What::Controller(kind) => {
                 let gone = self.controllers.sweep(epoch, |c| c.key.kind == *kind && inside(&c.key.namespace));
-                gone.iter().for_each(|c| self.forget(c));
+                for c in &gone {
+                    self.forget(c);
+                }
                 gone.len()
             }
             What::Event => {
@@ -129,7 +133,9 @@ impl Table {
             What::Namespace => {
                 self.stale.namespaces = true;
                 let gone = self.namespaces.sweep(epoch, |n| inside(&n.name));
-                gone.iter().for_each(|n| self.touch_namespace(&n.name));
+                for n in &gone {
+                    self.touch_namespace(&n.name);
+                }
                 gone.len()
             }
             What::Hpa => {
@@ -217,7 +223,9 @@ impl Table {
             return 0;
         }
         let gone = self.controllers.take(&key);
-        gone.iter().for_each(|c| self.forget(c));
+        if let Some(gone) = &gone {
+            self.forget(gone);
+        }
         i64::from(gone.is_some())
     }
 

@@ -18,16 +18,16 @@ fn feed(resource: &Resource) -> Arc<Feed> {
 }
 
 fn object(resource: &Resource, raw: Value) -> Object {
-    fn read<T: for<'de> serde::Deserialize<'de>>(raw: Value) -> Box<T> {
-        Box::new(serde_json::from_value(raw).unwrap())
+    fn read<T: for<'de> serde::Deserialize<'de>>(raw: Value) -> T {
+        serde_json::from_value(raw).unwrap()
     }
     match Watched::of(resource).unwrap().what {
-        What::Pod => Object::Pod(read(raw)),
-        What::Controller(_) => Object::Controller(read(raw)),
-        What::Namespace => Object::Namespace(read(raw)),
-        What::Event => Object::Event(read(raw)),
-        What::Hpa => Object::Hpa(read(raw)),
-        _ => Object::Counted(read(raw)),
+        What::Pod => Object::Pod(Box::new(read(raw))),
+        What::Controller(_) => Object::Controller(Box::new(read(raw))),
+        What::Namespace => Object::Namespace(Box::new(read(raw))),
+        What::Event => Object::Event(Box::new(read(raw))),
+        What::Hpa => Object::Hpa(Box::new(read(raw))),
+        _ => Object::Counted(Box::new(read(raw))),
     }
 }
 
@@ -320,4 +320,32 @@ fn names_that_are_gone_do_not_stay_in_memory() {
     }
     assert!(f.table.shared() < 5000, "{} shared values for no pods", f.table.shared());
     assert!(f.table.groups.is_empty() && f.table.pods.len() == 0);
+}
+
+proptest::proptest! {
+    /// However it came about, the picture is that of the last list.
+    #[test]
+    fn any_history_followed_by_a_list_is_the_list(
+        history in proptest::collection::vec((0u8..8, 0u8..3, 0u8..4), 0..60),
+        last in proptest::collection::btree_set((0u8..8, 0u8..3), 0..10),
+    ) {
+        let one = |n: u8, owner: u8| pod(&format!("p{n}"), [None, Some(("ReplicaSet", "r")), Some(("StatefulSet", "s"))][usize::from(owner)]);
+        let last: BTreeMap<u8, u8> = last.into_iter().collect();
+        let list = |f: &mut Fixture| f.list(&Resource::PODS, last.iter().map(|(n, o)| one(*n, *o)).collect());
+        let mut lived = Fixture::new();
+        for (n, owner, what) in history {
+            match what {
+                0 => lived.delete(&Resource::PODS, one(n, owner)),
+                1 => lived.list(&Resource::PODS, vec![one(n, owner)]),
+                2 => drop(lived.table.publish()),
+                _ => lived.put(&Resource::PODS, one(n, owner)),
+            }
+        }
+        list(&mut lived);
+        let mut fresh = Fixture { table: Table::new(4, None), now: lived.now };
+        list(&mut fresh);
+        let (lived, fresh) = (lived.table.publish(), fresh.table.publish());
+        proptest::prop_assert_eq!(lived.workloads, fresh.workloads);
+        proptest::prop_assert_eq!(lived.sources, fresh.sources);
+    }
 }

@@ -75,7 +75,7 @@ impl Problem {
         let mut next = Some(error);
         while let Some(e) = next {
             if let Some(auth) = e.downcast_ref::<AuthError>() {
-                return Self::new(Trouble::Plugin, plugin(auth));
+                return Self::new(Trouble::Plugin, format!("credential plugin: {}", plugin(auth)));
             }
             if let Some(why) = tls(e) {
                 return Self::new(Trouble::Tls, why);

@@ -1,4 +1,23 @@
-//! What is: watches, queries, snapshots.
+//! Monitor: what is. Watches the cluster as slim rows and publishes immutable snapshots.
 
+pub mod connect;
+pub mod detail;
+pub mod discovery;
+pub mod dossier;
+pub mod feed;
+pub mod heartbeat;
+pub mod intern;
+mod kubeconfig;
+pub mod lite;
+mod live;
 pub mod metrics;
+pub mod problem;
+pub mod project;
 pub mod prometheus;
+pub mod rights;
+mod run;
+mod scope;
+pub mod table;
+pub mod watch;
+
+pub use run::{MonitorHandle, settled, spawn};

@@ -150,7 +150,7 @@ impl Journal {
         Ok(written)
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic elsewhere while holding the lock cannot leave half a transaction: SQLite rolls it back.
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -38,7 +38,15 @@ fn item(id: &str, state: ActionState) -> QueueItem {
         expires: at,
     };
     let approval = Some(Approval { by: "ann@box".into(), at, hash: proposal.hash.clone() });
-    QueueItem { proposal: Arc::new(proposal), state, preview: None, blocked: vec![], approval, story: vec![], outcome: None }
+    QueueItem {
+        proposal: Arc::new(proposal),
+        state,
+        preview: None,
+        blocked: vec![],
+        approval,
+        story: vec![],
+        outcome: None,
+    }
 }
 
 fn filled(path: &Path, n: usize) -> Journal {
@@ -52,8 +60,10 @@ fn filled(path: &Path, n: usize) -> Journal {
 /// Changes the file behind the journal's back, as somebody with an editor would.
 fn tamper(path: &Path, sql: &str) {
     let db = Connection::open(path).unwrap();
-    db.execute_batch(&format!("DROP TRIGGER IF EXISTS journal_no_update; DROP TRIGGER IF EXISTS journal_no_delete; {sql}"))
-        .unwrap();
+    db.execute_batch(&format!(
+        "DROP TRIGGER IF EXISTS journal_no_update; DROP TRIGGER IF EXISTS journal_no_delete; {sql}"
+    ))
+    .unwrap();
 }
 
 #[test]
@@ -135,9 +145,15 @@ fn gaps_reordering_and_forged_rows_are_seen_where_they_are() {
     let cases = [
         ("DELETE FROM journal WHERE seq = 3", 3),
         ("DELETE FROM journal WHERE seq = 1", 1),
-        ("UPDATE journal SET seq = 99 WHERE seq = 3; UPDATE journal SET seq = 3 WHERE seq = 4; UPDATE journal SET seq = 4 WHERE seq = 99", 3),
+        (
+            "UPDATE journal SET seq = 99 WHERE seq = 3; UPDATE journal SET seq = 3 WHERE seq = 4; UPDATE journal SET seq = 4 WHERE seq = 99",
+            3,
+        ),
         ("UPDATE journal SET seq = -3 WHERE seq = 3", 1),
-        ("INSERT INTO journal SELECT 0, at, actor, kind, action, object, payload, prev, hash FROM journal WHERE seq = 2", 1),
+        (
+            "INSERT INTO journal SELECT 0, at, actor, kind, action, object, payload, prev, hash FROM journal WHERE seq = 2",
+            1,
+        ),
     ];
     for (sql, seq) in cases {
         let dir = tempfile::tempdir().unwrap();

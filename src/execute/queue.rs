@@ -189,6 +189,12 @@ impl Queue {
         } else if old.state.ended() {
             return Ok(()); // the same end, told twice
         }
+        if !old.state.in_flight()
+            && item.state.in_flight()
+            && let Some(busy) = self.in_flight_on(&item.proposal.subject)
+        {
+            return Err(QueueError::Busy { id: item.proposal.id.clone(), by: busy.proposal.id.clone() });
+        }
         self.items[at] = item;
         self.trim();
         Ok(())
@@ -334,3 +340,6 @@ pub fn may_become(from: &ActionState, to: &ActionState) -> bool {
         | S::Failed { .. } => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -310,3 +310,6 @@ fn outcome(course: &Course, verdict: Verdict, why: Vec<String>, base: &Baseline,
     let action = course.item.proposal.id.clone();
     Outcome { action, verdict, why, before: base.before.clone(), after: after.clone(), at: course.now() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,7 +73,10 @@ pub struct KillSwitch {
 
 impl std::fmt::Debug for KillSwitch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KillSwitch").field("file", &self.file).field("configmap", &self.configmap.to_string()).finish()
+        f.debug_struct("KillSwitch")
+            .field("file", &self.file)
+            .field("configmap", &self.configmap.to_string())
+            .finish_non_exhaustive()
     }
 }
 

@@ -47,7 +47,10 @@ pub struct Journal {
 
 impl std::fmt::Debug for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Journal").field("path", &self.path).field("writer", &self.lock.is_some()).finish()
+        f.debug_struct("Journal")
+            .field("path", &self.path)
+            .field("writer", &self.lock.is_some())
+            .finish_non_exhaustive()
     }
 }
 

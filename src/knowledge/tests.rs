@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -266,7 +267,6 @@ fn files_of_others_are_refused_and_left_alone() {
 #[test]
 fn child_writes_until_killed() {
     let Some(path) = std::env::var_os("KANSOLE_TEST_JOURNAL") else { return };
-    use std::io::Write as _;
     let journal = Journal::open(Path::new(&path)).unwrap();
     for i in 0.. {
         let flying = item(&format!("a{}", i % 7), ActionState::Applying { step: i });

@@ -14,6 +14,7 @@ use super::touches::Touches;
 use crate::config::settings;
 use crate::model::action::{Approval, Refusal};
 use crate::model::mode::Mode;
+use crate::model::plan::Step;
 
 /// What gates decide on.
 pub(super) struct Context<'a> {
@@ -167,7 +168,7 @@ fn g07_kill_switch_is_off(c: &Context<'_>) -> Vec<Refusal> {
 
 /// G18: the server said that the user may do every step. What was not asked is not there.
 fn g18_rights_are_there(c: &Context<'_>) -> Vec<Refusal> {
-    let mut missing: Vec<_> = c.request.item.proposal.plan.steps.iter().filter_map(|s| s.right()).collect();
+    let mut missing: Vec<_> = c.request.item.proposal.plan.steps.iter().filter_map(Step::right).collect();
     missing.sort();
     missing.dedup();
     missing

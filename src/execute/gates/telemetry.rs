@@ -26,7 +26,7 @@ pub(super) fn g01_telemetry_is_fresh(c: &Context<'_>) -> Vec<Refusal> {
     match &c.request.item.proposal.subject {
         Subject::Workload(key) => match key.kind.resource() {
             Some(r) if r.plural != "pods" && r.plural != "cronjobs" => {
-                check(&r.plural, snapshot.source(&r.plural), limit)
+                check(&r.plural, snapshot.source(&r.plural), limit);
             }
             _ => {}
         },
@@ -85,7 +85,7 @@ pub(super) fn g22_own_dependencies_are_healthy(c: &Context<'_>) -> Vec<Refusal> 
             "wait, or approve it yourself",
         )),
         None => {
-            reasons.push(Refusal::new("g22", "the API server's latency is not known", "wait, or approve it yourself"))
+            reasons.push(Refusal::new("g22", "the API server's latency is not known", "wait, or approve it yourself"));
         }
     }
     match api.clock_skew_s {

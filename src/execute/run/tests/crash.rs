@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::execute::resume;
-use crate::model::action::Approval;
 
 /// The item as the ledger held it when kansole died after its n-th entry.
 fn stored(stage: &Stage, n: usize) -> QueueItem {

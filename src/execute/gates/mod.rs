@@ -12,7 +12,7 @@ use super::guard::{Actor, Request};
 use super::history::{GuardHistory, namespace_of};
 use super::touches::Touches;
 use crate::config::settings;
-use crate::model::action::{Approval, Refusal};
+use crate::model::action::{ActionState, Approval, Refusal};
 use crate::model::mode::Mode;
 use crate::model::plan::Step;
 
@@ -102,7 +102,10 @@ pub(super) fn approval(request: &Request<'_>, approval: &Approval) -> Vec<Refusa
             "check the clock, approve again",
         ));
     }
-    if !request.item.pending() {
+    // Either fresh from the queue, or approved there by this very approval and waiting for its turn.
+    let waiting =
+        matches!(request.item.state, ActionState::Approved { .. }) && request.item.approval.as_ref() == Some(approval);
+    if !request.item.pending() && !waiting {
         let why = format!("the action is {} already", request.item.state.word());
         reasons.push(Refusal::new("g02", why, "approve the next proposal"));
     }

@@ -87,6 +87,21 @@ fn only_what_was_applied_can_be_undone() {
     }
 }
 
+#[test]
+fn what_the_queue_approved_gets_its_permit_from_the_guard() {
+    let mut case = Case::new(vec![raise_step("cart")]);
+    let mut q = Queue::new(3);
+    q.offer(case.item.proposal.clone(), t0());
+    case.item = (*q.approve(&case.item.proposal.id, &case.item.proposal.hash, "auto", t0()).unwrap()).clone();
+    case.queue = q.items().to_vec();
+    let mut guard =
+        crate::execute::Guard::new(crate::config::settings::Guard::default(), crate::execute::GuardHistory::default());
+    let approval = case.item.approval.clone().unwrap();
+    assert!(guard.permit(&case.request(), approval.clone()).is_ok());
+    let later = Approval { at: t0() - TimeDelta::seconds(1), ..approval };
+    assert!(guard.permit(&case.request(), later).is_err(), "another approval is not this one");
+}
+
 /// Any state, as somebody might try to put an item into it.
 fn states() -> Vec<ActionState> {
     let s = String::new;

@@ -157,6 +157,9 @@ impl Guard {
     /// Turns an approval into a permit and reserves its slot, or says every reason against it.
     pub fn permit(&mut self, request: &Request<'_>, approval: Approval) -> Result<Permit, Vec<Refusal>> {
         let mut reasons = gates::approval(request, &approval);
+        if self.history.used(&request.item.proposal.id, approval.at) {
+            reasons.push(Refusal::new("g02", "this approval has been used", "approve it again"));
+        }
         reasons.extend(self.review(request));
         if !reasons.is_empty() {
             return Err(reasons);

@@ -62,6 +62,11 @@ impl GuardHistory {
         }
     }
 
+    /// Whether this very approval has had its permit.
+    pub(super) fn used(&self, id: &str, approved: Timestamp) -> bool {
+        self.deeds.iter().any(|d| &*d.id == id && d.at == approved)
+    }
+
     /// Notes how an action ended.
     pub(super) fn conclude(&mut self, item: &QueueItem) {
         if let Some(deed) = self.deeds.iter_mut().find(|d| d.id == item.proposal.id) {

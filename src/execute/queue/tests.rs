@@ -98,6 +98,8 @@ fn what_the_queue_approved_gets_its_permit_from_the_guard() {
         crate::execute::Guard::new(crate::config::settings::Guard::default(), crate::execute::GuardHistory::default());
     let approval = case.item.approval.clone().unwrap();
     assert!(guard.permit(&case.request(), approval.clone()).is_ok());
+    let twice = guard.permit(&case.request(), approval.clone()).unwrap_err();
+    assert!(twice.iter().any(|r| r.gate == "g02"), "one approval is one run");
     let later = Approval { at: t0() - TimeDelta::seconds(1), ..approval };
     assert!(guard.permit(&case.request(), later).is_err(), "another approval is not this one");
 }

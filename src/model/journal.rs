@@ -1,5 +1,6 @@
 //! What is written down, and the promise that it is written before anything is done.
 
+use super::action::QueueItem;
 use super::plan::ActionId;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -118,4 +119,8 @@ pub struct LedgerError {
 pub trait Ledger: Send + Sync {
     /// Appends one record durably and returns its position. Blocks for the fsync (milliseconds).
     fn record(&self, record: Record) -> Result<u64, LedgerError>;
+
+    /// Appends one record and stores the action it is about as it is now, both or neither. Blocks like
+    /// [`Ledger::record`]. After a restart the stored items tell what was in flight.
+    fn record_item(&self, record: Record, item: &QueueItem) -> Result<u64, LedgerError>;
 }

@@ -1,5 +1,6 @@
 //! What the loop shows to the outside, and what the outside may tell the loop.
 
+use crate::config::settings::Slo;
 use crate::model::action::QueueItem;
 use crate::model::finding::Finding;
 use crate::model::journal::Entry;
@@ -104,6 +105,8 @@ pub struct World {
     pub queue: Arc<[Arc<QueueItem>]>,
     /// Why findings have no proposal, by finding id.
     pub unplanned: Arc<BTreeMap<Arc<str>, Arc<str>>>,
+    /// SLOs of the configuration: what the readings of the snapshot are held against.
+    pub slos: Arc<[Slo]>,
     /// Mode.
     pub mode: Mode,
     /// What holds automation back.

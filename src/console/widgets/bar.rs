@@ -22,8 +22,11 @@ pub fn share_role(share: f64) -> Role {
 /// A small history in `columns` cells, oldest at the left. A gap stays a gap; the highest point of each
 /// cell survives. Scaled from zero to the greatest value.
 pub fn sparkline(points: &[(f64, f64)], from: f64, to: f64, columns: usize, glyphs: &Glyphs) -> String {
-    let levels: &[char] =
-        if glyphs.ascii { &['_', '.', '-', '=', '*', '#'] } else { &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] };
+    let levels: &[char] = if glyphs.ascii {
+        &['_', '.', '-', '=', '*', '#']
+    } else {
+        &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
+    };
     let mut peaks: Vec<Option<f64>> = vec![None; columns];
     let span = (to - from).max(1.0);
     for &(at, value) in points {

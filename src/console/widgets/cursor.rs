@@ -85,9 +85,10 @@ impl<K: Clone + PartialEq> Cursor<K> {
             return;
         }
         let guess = self.index.min(len - 1);
-        let found = self.key.as_ref().and_then(|key| {
-            if key_at(guess) == *key { Some(guess) } else { (0..len).find(|&i| key_at(i) == *key) }
-        });
+        let found = self
+            .key
+            .as_ref()
+            .and_then(|key| if key_at(guess) == *key { Some(guess) } else { (0..len).find(|&i| key_at(i) == *key) });
         if found.is_some_and(|found| found != self.index) {
             // The list grew or shrank above: the row stays where it is on the screen.
             let shift = found.unwrap_or(0) as isize - self.index as isize;

@@ -36,7 +36,8 @@ mod tests {
     #[test]
     fn signs_give_the_role_and_are_counted() {
         let mut lines = Lines::default();
-        let counts = add(&mut lines, "--- live\n+++ planned\n@@ -1 +1 @@\n spec:\n-  memory: 128Mi\n+  memory: 256Mi\n");
+        let counts =
+            add(&mut lines, "--- live\n+++ planned\n@@ -1 +1 @@\n spec:\n-  memory: 128Mi\n+  memory: 256Mi\n");
         assert_eq!(counts, (1, 1));
         let roles: Vec<Role> = lines.wrap(80).iter().map(|l| l[0].1).collect();
         assert_eq!(roles, [Role::Muted, Role::Muted, Role::Title, Role::Muted, Role::Removed, Role::Added]);
@@ -46,8 +47,7 @@ mod tests {
     fn long_lines_wrap_under_their_text() {
         let mut lines = Lines::default();
         add(&mut lines, "+    image: registry.local/cart:1.4.2");
-        let rows: Vec<String> =
-            lines.wrap(24).into_iter().map(|l| l.into_iter().map(|(t, _)| t).collect()).collect();
+        let rows: Vec<String> = lines.wrap(24).into_iter().map(|l| l.into_iter().map(|(t, _)| t).collect()).collect();
         assert_eq!(rows[0], "+    image: ");
         assert!(rows[1].starts_with("      registry"), "{rows:?}");
     }

@@ -145,7 +145,7 @@ mod tests {
     fn text_breaks_between_words_and_hangs() {
         let mut lines = Lines::default();
         lines.item("1.", vec![("the container was killed at its limit".into(), Role::Text)]);
-        assert_eq!(shown(&lines, 20), ["1. the container ", "   was killed at ", "   its limit"]);
+        assert_eq!(shown(&lines, 20), ["1. the container was ", "   killed at its ", "   limit"]);
     }
 
     #[test]

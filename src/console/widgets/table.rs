@@ -68,7 +68,8 @@ pub fn layout(columns: &[Column], room: u16) -> Vec<(usize, u16)> {
     let mut kept: Vec<usize> = (0..columns.len()).collect();
     let need = |kept: &[usize]| kept.iter().map(|&i| columns[i].min + 1).sum::<u16>().saturating_sub(1);
     while need(&kept) > room {
-        let Some(worst) = kept.iter().copied().filter(|&i| columns[i].priority > 0).max_by_key(|&i| (columns[i].priority, i))
+        let Some(worst) =
+            kept.iter().copied().filter(|&i| columns[i].priority > 0).max_by_key(|&i| (columns[i].priority, i))
         else {
             break;
         };
@@ -137,7 +138,11 @@ impl Table<'_> {
             let column = &self.columns[i];
             let mark = match self.sort {
                 Some((by, down)) if by == i => {
-                    if down { self.theme.glyphs.down } else { self.theme.glyphs.up }
+                    if down {
+                        self.theme.glyphs.down
+                    } else {
+                        self.theme.glyphs.up
+                    }
                 }
                 _ => "",
             };
@@ -207,10 +212,14 @@ mod tests {
         let area = Rect::new(0, 0, 30, 2);
         let mut buf = Buffer::empty(area);
         let columns = [Column::text("NAME", 8, 8, 0), Column::number("CPU", 6, 6, 0)];
-        Table { columns: &columns, sort: Some((1, true)), empty: "", theme: &theme }
-            .draw(&mut buf, area, &cursor, 1, |_| vec![Cell::plain("購物車購物車"), Cell::plain("12m")]);
-        let text: Vec<String> =
-            (0..2).map(|y| (0..17).map(|x| buf[(x, y)].symbol()).collect::<String>()).collect();
+        Table { columns: &columns, sort: Some((1, true)), empty: "", theme: &theme }.draw(
+            &mut buf,
+            area,
+            &cursor,
+            1,
+            |_| vec![Cell::plain("購物車購物車"), Cell::plain("12m")],
+        );
+        let text: Vec<String> = (0..2).map(|y| (0..17).map(|x| buf[(x, y)].symbol()).collect::<String>()).collect();
         assert_eq!(text[0], " NAME       CPUv ");
         assert!(text[1].ends_with("   12m "), "{:?}", text[1]);
         assert!(text[1].starts_with('>'));

@@ -64,7 +64,11 @@ pub fn rule(buf: &mut Buffer, theme: &Theme, area: Rect, title: &str, note: &str
         buf[(x, area.y)].set_symbol(dash).set_style(theme.style(border));
     }
     let note_room = (area.width / 2).max(area.width.saturating_sub(width(title) as u16 + 8));
-    let note = if note.is_empty() { String::new() } else { format!(" {} ", fit(note, note_room.saturating_sub(4) as usize, theme.glyphs.ellipsis)) };
+    let note = if note.is_empty() {
+        String::new()
+    } else {
+        format!(" {} ", fit(note, note_room.saturating_sub(4) as usize, theme.glyphs.ellipsis))
+    };
     let note_width = width(&note) as u16;
     put(buf, theme, area.x + 1, area.y, area.width.saturating_sub(note_width + 3), &format!(" {title} "), Role::Title);
     if area.width > note_width + 1 {

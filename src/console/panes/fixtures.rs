@@ -283,8 +283,14 @@ fn metrics(workloads: &[Arc<Workload>]) -> MetricsView {
         step: 30,
         workloads: Arc::new(measured.map(|w| (w.key.clone(), Arc::new(metrics_of(w)))).collect()),
         pods: Arc::new(pods),
-        slos: Arc::from([slo("checkout-errors", value(0.0081), value(0.0007)), slo("cart-latency", Reading::Absent, Reading::Absent)]),
-        node_memory: Arc::new(HashMap::from([("worker-a".into(), value(0.61)), ("worker-b".into(), Reading::Stale { value: 0.4, at: ago(400) })])),
+        slos: Arc::from([
+            slo("checkout-errors", value(0.0081), value(0.0007)),
+            slo("cart-latency", Reading::Absent, Reading::Absent),
+        ]),
+        node_memory: Arc::new(HashMap::from([
+            ("worker-a".into(), value(0.61)),
+            ("worker-b".into(), Reading::Stale { value: 0.4, at: ago(400) }),
+        ])),
     }
 }
 
@@ -376,7 +382,12 @@ pub fn proposal(f: &Finding, risk: Risk, title: &str, steps: bool) -> Proposal {
         why: f.evidence.clone(),
         plan,
         hash,
-        blast: Blast { pods: 3, share_down: 0.34, nodes: 0, text: "3 pods one by one (maxUnavailable 25% of 3 = 0)".into() },
+        blast: Blast {
+            pods: 3,
+            share_down: 0.34,
+            nodes: 0,
+            text: "3 pods one by one (maxUnavailable 25% of 3 = 0)".into(),
+        },
         risk,
         effect: Expectation {
             text: "no more kills at the limit".into(),
@@ -405,8 +416,10 @@ pub fn item(proposal: Proposal, state: ActionState) -> QueueItem {
 }
 
 fn queue(findings: &[Arc<Finding>]) -> Vec<Arc<QueueItem>> {
-    let mut raise =
-        item(proposal(&findings[0], Risk::Medium, "raise memory limit of container app from 128Mi to 228Mi", true), ActionState::Proposed);
+    let mut raise = item(
+        proposal(&findings[0], Risk::Medium, "raise memory limit of container app from 128Mi to 228Mi", true),
+        ActionState::Proposed,
+    );
     raise.preview = Some(Arc::new(Preview {
         at: ago(200),
         diffs: vec![

@@ -64,10 +64,10 @@ pub fn worst(world: &World) -> Worst {
     map
 }
 
-/// How troubling a pod's status word is: 0 fine, 1 on its way, 2 wrong.
+/// How troubling a pod's status word is: 0 fine (or no pod), 1 on its way, 2 wrong.
 pub fn status_rank(status: &str) -> u8 {
     match status {
-        "Running" | "Completed" => 0,
+        "Running" | "Completed" | "-" => 0,
         "ContainerCreating" | "PodInitializing" | "Pending" | "Terminating" => 1,
         _ => 2,
     }

@@ -19,9 +19,9 @@ use std::sync::Arc;
 
 const COLUMNS: [Column; 7] = [
     Column::number("SEQ", 4, 8, 0),
-    Column::text("TIME (UTC)", 11, 14, 3),
+    Column::text("TIME (UTC)", 10, 14, 3),
     Column::text("ACTOR", 8, 18, 4),
-    Column::text("WHAT", 10, 15, 0),
+    Column::text("WHAT", 10, 16, 0),
     Column::text("ACTION", 12, 28, 2),
     Column::text("OBJECT", 14, 34, 1),
     Column::text("DETAILS", 14, 100, 5),
@@ -182,7 +182,7 @@ impl Pane for Journal {
             return;
         }
         let place = self.cursor.position(self.rows.len());
-        let note = if self.filter.is_empty() { place } else { format!("filter {} · {place}", self.filter.source()) };
+        let note = if self.filter.is_empty() { place } else { format!("filter {}, {place}", self.filter.source()) };
         let order = if self.oldest_first { "oldest first" } else { "newest first" };
         rule(
             buf,

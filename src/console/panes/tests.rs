@@ -103,7 +103,16 @@ fn states_of_the_world() {
     insta::assert_snapshot!("overview_healthy", shot(PaneId::Overview, healthy(), &unicode(), size, &[]));
     insta::assert_snapshot!("workloads_denied", shot(PaneId::Workloads, denied(), &unicode(), size, &[]));
     insta::assert_snapshot!("metrics_denied", shot(PaneId::Metrics, denied(), &unicode(), size, &[CommandId::Open]));
-    insta::assert_snapshot!("metrics_grid", shot(PaneId::Metrics, troubled(), &unicode(), size, &[CommandId::Down, CommandId::Down, CommandId::Down, CommandId::Open]));
+    insta::assert_snapshot!(
+        "metrics_grid",
+        shot(
+            PaneId::Metrics,
+            troubled(),
+            &unicode(),
+            size,
+            &[CommandId::Down, CommandId::Down, CommandId::Down, CommandId::Open]
+        )
+    );
 }
 
 #[test]

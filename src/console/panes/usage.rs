@@ -124,14 +124,19 @@ pub fn share(reading: &Reading, bound: Option<f64>, glyphs: &Glyphs) -> Cell<'st
     }
 }
 
+/// More than was requested is allowed and no reason to worry.
+fn of_request(cell: Cell<'static>) -> Cell<'static> {
+    if cell.role == Role::Stale { cell } else { Cell::plain(cell.text) }
+}
+
 /// The six cells CPU, %CPU/R, %CPU/L, MEM, %MEM/R, %MEM/L.
 pub fn cells(usage: &Usage, bounds: &Bounds, now: Timestamp, glyphs: &Glyphs) -> [Cell<'static>; 6] {
     [
         show::reading(&usage.cpu, Unit::Cores, now, glyphs),
-        share(&usage.cpu, bounds.cpu_request, glyphs),
+        of_request(share(&usage.cpu, bounds.cpu_request, glyphs)),
         share(&usage.cpu, bounds.cpu_limit, glyphs),
         show::reading(&usage.memory, Unit::Bytes, now, glyphs),
-        share(&usage.memory, bounds.memory_request, glyphs),
+        of_request(share(&usage.memory, bounds.memory_request, glyphs)),
         share(&usage.memory, bounds.memory_limit, glyphs),
     ]
 }

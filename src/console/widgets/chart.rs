@@ -118,7 +118,7 @@ pub struct Chart {
     pub step: f64,
     /// What is drawn.
     pub lines: Vec<Line>,
-    /// Lines across. One far above the data (four times) is not drawn, so that the data stays readable.
+    /// Lines across. One far above the data (three times) is not drawn, so that the data stays readable.
     pub levels: Vec<Level>,
     /// Lines down, such as rollouts.
     pub marks: Vec<f64>,
@@ -196,7 +196,7 @@ impl Chart {
     /// The greatest value of the axis.
     fn top(&self) -> f64 {
         let data = self.peak();
-        let levels = self.levels.iter().map(|l| l.value).filter(|v| data <= 0.0 || *v <= data * 4.0);
+        let levels = self.levels.iter().map(|l| l.value).filter(|v| data <= 0.0 || *v <= data * 3.0);
         self.unit.round_up(levels.fold(data, f64::max))
     }
 
@@ -228,7 +228,7 @@ impl Chart {
             return;
         }
         let top = self.top();
-        let labels = [self.unit.show(top), self.unit.show(top / 2.0), self.unit.show(0.0)];
+        let labels = [self.unit.show(top), self.unit.show(top / 2.0), "0".to_owned()];
         let gutter = labels.iter().map(|l| width(l)).max().unwrap_or(0).max(6) as u16;
         let plot =
             Rect { x: area.x + gutter + 1, y: area.y + 1, width: area.width - gutter - 2, height: area.height - 2 };

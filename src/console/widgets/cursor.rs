@@ -4,7 +4,7 @@
 //! is as long as what was seen.
 
 use crate::console::command::CommandId;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 /// A movement through a list or text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +54,12 @@ pub struct Cursor<K> {
     index: usize,
     offset: Cell<usize>,
     height: Cell<usize>,
+    widths: RefCell<Vec<u16>>,
 }
 
 impl<K> Default for Cursor<K> {
     fn default() -> Self {
-        Self { key: None, index: 0, offset: Cell::new(0), height: Cell::new(10) }
+        Self { key: None, index: 0, offset: Cell::new(0), height: Cell::new(10), widths: RefCell::default() }
     }
 }
 
@@ -119,6 +120,19 @@ impl<K: Clone + PartialEq> Cursor<K> {
         }
         self.offset.set(top);
         top..(top + height).min(len)
+    }
+
+    /// The widest cells seen so far per column. They only grow, so that columns do not jump while scrolling.
+    pub fn widen(&self, cells: impl Iterator<Item = Vec<usize>>) -> Vec<u16> {
+        let mut widths = self.widths.borrow_mut();
+        for row in cells {
+            let columns = widths.len().max(row.len());
+            widths.resize(columns, 0);
+            for (w, cell) in widths.iter_mut().zip(row) {
+                *w = (*w).max(cell.min(usize::from(u16::MAX)) as u16);
+            }
+        }
+        widths.clone()
     }
 
     /// `12/50000`, empty for an empty list.

@@ -4,11 +4,15 @@
 //! what makes it readable.
 
 use super::cursor::Cursor;
-use super::text::{fit, put, width};
+use super::lines::Lines;
+use super::text::{fit, put, put_line, width};
 use crate::console::theme::{Role, Theme};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use std::borrow::Cow;
+
+/// Priority of a column that is left out at every width.
+pub const HIDDEN: u8 = u8::MAX;
 
 /// One column.
 #[derive(Debug, Clone, Copy)]
@@ -17,9 +21,10 @@ pub struct Column {
     pub title: &'static str,
     /// Columns of the screen it needs at least.
     pub min: u16,
-    /// Columns of the screen that are enough.
+    /// Columns of the screen that are enough, unless there is room for all.
     pub max: u16,
-    /// 0 is never left out; the greatest goes first.
+    /// 0 is never left out and gets the width of its contents first; the greatest goes first;
+    /// [`HIDDEN`] is never shown.
     pub priority: u8,
     /// Numbers stand at the right.
     pub right: bool,
@@ -64,26 +69,38 @@ impl<'a> Cell<'a> {
 }
 
 /// Places of the columns that fit into `room`: number of the column and its width, in order.
-pub fn layout(columns: &[Column], room: u16) -> Vec<(usize, u16)> {
-    let mut kept: Vec<usize> = (0..columns.len()).collect();
-    let need = |kept: &[usize]| kept.iter().map(|&i| columns[i].min + 1).sum::<u16>().saturating_sub(1);
-    while need(&kept) > room {
-        let Some(worst) =
-            kept.iter().copied().filter(|&i| columns[i].priority > 0).max_by_key(|&i| (columns[i].priority, i))
-        else {
-            break;
-        };
-        kept.retain(|&i| i != worst);
+///
+/// `contents` are the widest cells per column. Columns are left out until the others have their least
+/// width, and those of priority 0 that of their contents; what is left over goes by priority, first up to
+/// `max`, then to the width of the contents.
+pub fn layout(columns: &[Column], contents: &[u16], room: u16) -> Vec<(usize, u16)> {
+    let content = |i: usize| contents.get(i).copied().unwrap_or(columns[i].max).max(columns[i].min);
+    let want = |i: usize| if columns[i].priority == 0 { content(i).min(columns[i].max) } else { columns[i].min };
+    let sum = |kept: &[usize], f: &dyn Fn(usize) -> u16| {
+        kept.iter().map(|&i| u32::from(f(i)) + 1).sum::<u32>().saturating_sub(1)
+    };
+    let mut kept: Vec<usize> = (0..columns.len()).filter(|&i| columns[i].priority != HIDDEN).collect();
+    // Contents in full are worth the details (priority above 2), not the rest.
+    for (floor, need) in [(2, &want as &dyn Fn(usize) -> u16), (0, &|i: usize| columns[i].min)] {
+        while sum(&kept, need) > u32::from(room) {
+            let least = kept.iter().copied().filter(|&i| columns[i].priority > floor);
+            let Some(worst) = least.max_by_key(|&i| (columns[i].priority, i)) else { break };
+            kept.retain(|&i| i != worst);
+        }
     }
-    let mut left = room.saturating_sub(need(&kept));
+    let used = sum(&kept, &|i| columns[i].min);
+    let mut left = u32::from(room).saturating_sub(used) as u16;
     let mut widths: Vec<(usize, u16)> = kept.iter().map(|&i| (i, columns[i].min)).collect();
-    let mut by_weight: Vec<usize> = (0..widths.len()).collect();
-    by_weight.sort_by_key(|&p| columns[widths[p].0].priority);
-    for p in by_weight {
-        let column = &columns[widths[p].0];
-        let more = column.max.saturating_sub(column.min).min(left);
-        widths[p].1 += more;
-        left -= more;
+    let mut order: Vec<usize> = (0..widths.len()).collect();
+    order.sort_by_key(|&p| columns[widths[p].0].priority);
+    for bound in [true, false] {
+        for &p in &order {
+            let i = widths[p].0;
+            let goal = if bound { content(i).min(columns[i].max) } else { content(i) };
+            let more = goal.saturating_sub(widths[p].1).min(left);
+            widths[p].1 += more;
+            left -= more;
+        }
     }
     widths
 }
@@ -113,17 +130,23 @@ impl Table<'_> {
         if area.height == 0 || area.width < 3 {
             return;
         }
-        let places = layout(self.columns, area.width - 1);
-        self.head(buf, area, &places);
         let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
         if len == 0 {
-            put(buf, self.theme, body.x + 1, body.y, body.width - 1, self.empty, Role::Muted);
+            let mut lines = Lines::default();
+            lines.text(self.empty, Role::Muted);
+            for (line, y) in lines.wrap(body.width - 2).iter().zip(body.top()..body.bottom()) {
+                put_line(buf, self.theme, Rect { x: body.x + 1, y, width: body.width - 2, height: 1 }, line);
+            }
             return;
         }
-        for (line, index) in cursor.window(len, body.height as usize).enumerate() {
+        let shown = cursor.window(len, body.height as usize);
+        let rows: Vec<Vec<Cell>> = shown.clone().map(&mut row).collect();
+        let contents = cursor.widen(rows.iter().map(|cells| cells.iter().map(|c| width(&c.text)).collect()));
+        let places = layout(self.columns, &contents, area.width - 1);
+        self.head(buf, area, &places);
+        for ((line, index), cells) in shown.enumerate().zip(&rows) {
             let y = body.y + line as u16;
-            let cells = row(index);
-            self.line(buf, Rect { y, height: 1, ..body }, &places, &cells);
+            self.line(buf, Rect { y, height: 1, ..body }, &places, cells);
             if index == cursor.index() {
                 let bar = Rect { y, height: 1, ..body };
                 buf.set_style(bar, self.theme.style(Role::Selection));
@@ -180,12 +203,19 @@ mod tests {
 
     #[test]
     fn the_least_important_columns_go_first() {
-        let shown = |room| layout(&COLUMNS, room).into_iter().map(|(i, _)| i).collect::<Vec<_>>();
+        let shown = |room| layout(&COLUMNS, &[], room).into_iter().map(|(i, _)| i).collect::<Vec<_>>();
         assert_eq!(shown(80), [0, 1, 2, 3]);
         assert_eq!(shown(20), [0, 1, 2]);
         assert_eq!(shown(14), [0, 1]);
         assert_eq!(shown(3), [0]);
-        assert_eq!(layout(&COLUMNS, 100), [(0, 20), (1, 10), (2, 6), (3, 40)]);
+        assert_eq!(layout(&COLUMNS, &[], 100), [(0, 20), (1, 10), (2, 6), (3, 40)]);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_contents_if_there_is_room() {
+        assert_eq!(layout(&COLUMNS, &[8, 3, 5, 90], 80), [(0, 8), (1, 6), (2, 5), (3, 58)]);
+        assert_eq!(layout(&COLUMNS, &[30, 3, 5, 10], 80), [(0, 30), (1, 6), (2, 5), (3, 10)]);
+        assert_eq!(layout(&COLUMNS, &[30, 3, 5, 10], 34), [(0, 21), (1, 6), (2, 5)], "a name before an image");
     }
 
     #[test]
@@ -217,7 +247,7 @@ mod tests {
             area,
             &cursor,
             1,
-            |_| vec![Cell::plain("購物車購物車"), Cell::plain("12m")],
+            |_| vec![Cell::plain("購物車"), Cell::plain("12m")],
         );
         let text: Vec<String> = (0..2).map(|y| (0..17).map(|x| buf[(x, y)].symbol()).collect::<String>()).collect();
         assert_eq!(text[0], " NAME       CPUv ");

@@ -180,7 +180,7 @@ fn effect(l: &mut Lines, p: &Proposal) {
         parts.push(format!("works in {:.0}% of cases", chance * 100.0));
     }
     if !parts.is_empty() {
-        l.text(format!("Estimate: {}. It rests on: {}.", parts.join(", "), p.effect.basis), Role::Muted);
+        l.text(format!("Estimate: {}. Basis: {}.", parts.join(", "), p.effect.basis), Role::Muted);
     }
 }
 

@@ -32,8 +32,8 @@ const COLUMNS: [Column; 8] = [
     Column::text("TARGET", 14, 34, 0),
     Column::text("WHAT IT DOES", 22, 64, 1),
     Column::text("EXPECTED", 18, 44, 6),
-    Column::number("AGE", 4, 5, 3),
-    Column::number("LEFT", 4, 6, 4),
+    Column::number("AGE", 5, 5, 3),
+    Column::number("LEFT", 5, 6, 4),
     Column::text("TOUCHES", 12, 32, 5),
 ];
 
@@ -413,7 +413,7 @@ impl Pane for Actions {
         let note = if self.filter.is_empty() {
             self.cursor.position(self.entries.len())
         } else {
-            format!("filter {} · {}", self.filter.source(), self.cursor.position(self.entries.len()))
+            format!("filter {}, {}", self.filter.source(), self.cursor.position(self.entries.len()))
         };
         rule(buf, ctx.theme, area, &title, &note, ctx.focused);
         let table = Table {
@@ -497,7 +497,10 @@ fn row<'a>(shown: &'a Shown, ctx: &Ctx) -> Vec<Cell<'a>> {
         Cell::new(word, role),
         Cell::plain(target(&p.subject)),
         Cell::plain(&*p.title),
-        Cell::muted(&*p.effect.text),
+        match item.blocked.first().filter(|_| item.pending()) {
+            Some(refusal) => Cell::new(format!("blocked: {}", refusal.why), Role::Warning),
+            None => Cell::muted(&*p.effect.text),
+        },
         Cell::muted(age(ctx.now, p.created)),
         Cell::muted(left),
         Cell::muted(&*p.blast.text),

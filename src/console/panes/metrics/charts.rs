@@ -38,7 +38,16 @@ pub struct Span {
 }
 
 /// Draws one frame. `chosen` marks the one that Enter enlarges.
-pub fn draw(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World, w: &Workload, frame: usize, span: Span, chosen: bool) {
+pub fn draw(
+    buf: &mut Buffer,
+    area: Rect,
+    ctx: &Ctx,
+    world: &World,
+    w: &Workload,
+    frame: usize,
+    span: Span,
+    chosen: bool,
+) {
     let metrics = world.snapshot.metrics.workloads.get(&w.key);
     let to = span.end.unwrap_or(ctx.now);
     let from = to - span.length;
@@ -90,7 +99,9 @@ fn title(
         out.push((format!("{} ", signal.title()), line_role));
         out.push(match metrics.map(|m| m.now(*signal)) {
             None | Some(Reading::Absent) => (show::absent(&ctx.theme.glyphs).into(), Role::Stale),
-            Some(Reading::Failed { .. }) => (show::FAILED.into(), Role::Stale),
+            Some(Reading::Stale { value, at }) => {
+                (format!("{}, {} old", unit.show(*value), age(ctx.now, *at)), Role::Stale)
+            }
             Some(r) => show::reading_words(r, unit, ctx.now),
         });
     }
@@ -99,7 +110,9 @@ fn title(
             out.push((format!("  {name} {}", unit.show(v)), role));
         }
     }
-    let newest = metrics.and_then(|m| signals.iter().filter_map(|s| m.now(*s).last()).map(|(_, at)| at).max());
+    let newest = metrics.and_then(|m| {
+        signals.iter().filter(|s| m.now(**s).fresh().is_some()).filter_map(|s| m.now(*s).last()).map(|(_, at)| at).max()
+    });
     if let Some(at) = newest {
         out.push((format!("  {} ago", age(ctx.now, at)), Role::Muted));
     }
@@ -107,7 +120,7 @@ fn title(
 }
 
 /// Why there is nothing to draw.
-fn missing(world: &World, now: Option<&Reading>) -> String {
+pub fn missing(world: &World, now: Option<&Reading>) -> String {
     match (&world.snapshot.metrics.state, now) {
         (_, Some(Reading::Failed { why })) => why.to_string(),
         (SourceState::NotServed, _) => "Prometheus is turned off or was not found".into(),

@@ -36,8 +36,8 @@ const SPARK: usize = 16;
 
 const COLUMNS: [Column; 6] = [
     Column::text("WORKLOAD", 16, 44, 0),
-    Column::number("CPU", 5, 12, 1),
-    Column::number("MEM", 5, 12, 2),
+    Column::number("CPU", 6, 12, 1),
+    Column::number("MEM", 6, 12, 2),
     Column::number("REQUESTS", 8, 12, 4),
     Column::number("ERRORS", 6, 12, 3),
     Column::text("CPU OVER TIME", SPARK as u16, SPARK as u16, 5),
@@ -162,8 +162,7 @@ impl Metrics {
 
     fn list(&self, frame: &mut Frame, area: Rect, ctx: &Ctx, world: &World) {
         let place = self.cursor.position(self.rows.len());
-        let note =
-            if self.filter.is_empty() { place } else { format!("filter {} · {place}", self.filter.source()) };
+        let note = if self.filter.is_empty() { place } else { format!("filter {}, {place}", self.filter.source()) };
         let focused = ctx.focused && self.look == Look::List;
         rule(frame.buffer_mut(), ctx.theme, area, "Workloads", &note, focused);
         let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
@@ -200,7 +199,7 @@ impl Metrics {
                 why.x + 1,
                 why.y,
                 why.width.saturating_sub(2),
-                "no data for this workload: nothing was measured",
+                &format!("no data for this workload: {}", charts::missing(world, None)),
                 Role::Stale,
             );
             text.draw(buf, ctx.theme, place, "Metrics profile", &self.profile, false);
@@ -210,18 +209,22 @@ impl Metrics {
         let fits = (columns * rows) as usize;
         let first = self.frame / fits * fits;
         let (cw, ch) = (body.width / columns, body.height / rows);
+        if cw == 0 || ch == 0 {
+            return;
+        }
         for (place, n) in (first..FRAMES.len().min(first + fits)).enumerate() {
             let (cx, cy) = (place as u16 % columns, place as u16 / columns);
-            let cell = Rect { x: body.x + cx * cw, y: body.y + cy * ch, width: cw - u16::from(columns > 1), height: ch };
+            let cell =
+                Rect { x: body.x + cx * cw, y: body.y + cy * ch, width: cw - u16::from(columns > 1), height: ch };
             let chosen = self.look != Look::List && n == self.frame;
             charts::draw(buf, cell, ctx, world, w, n, span, chosen);
         }
     }
 }
 
-/// Columns and rows of charts that stay readable: at least 44 × 7 each, at most 3 × 2 or 2 × 3 or 1 × 6.
+/// Columns and rows of charts that stay readable: at least 40 × 7 each, at most 3 × 2 or 2 × 3 or 1 × 6.
 fn grid(area: Rect) -> (u16, u16) {
-    let columns = (area.width / 44).clamp(1, 3);
+    let columns = (area.width / 40).clamp(1, 3);
     let rows = (area.height / 7).clamp(1, 6 / columns);
     (columns, rows)
 }
@@ -242,8 +245,7 @@ fn row<'a>(w: &'a Workload, world: &World, ctx: &Ctx) -> Vec<Cell<'a>> {
     };
     let spark = series.map_or_else(String::new, |s| {
         let (from, to) = (ctx.now - TimeDelta::hours(1), ctx.now);
-        let points: Vec<_> =
-            s.history(Signal::Cpu).range(from, to).map(|(at, v)| (at.timestamp() as f64, v)).collect();
+        let points: Vec<_> = s.history(Signal::Cpu).range(from, to).map(|(at, v)| (at.timestamp() as f64, v)).collect();
         sparkline(&points, from.timestamp() as f64, to.timestamp() as f64, SPARK, g)
     });
     vec![

@@ -58,7 +58,7 @@ fn plan(l: &mut Lines, f: &Finding, world: &World, ctx: &Ctx) {
         ctx.theme.glyphs.arrow,
         vec![
             (p.title.to_string(), Role::Text),
-            (format!("  {} · {} · risk {}", p.id, item.state.word(), show::risk(p.risk).0), Role::Muted),
+            (format!("  {}, {}, risk {}", p.id, item.state.word(), show::risk(p.risk).0), Role::Muted),
         ],
     );
     l.add(

@@ -24,11 +24,11 @@ use std::sync::Arc;
 
 const COLUMNS: [Column; 6] = [
     Column::text("", 1, 1, 0),
-    Column::text("CLASS", 5, 14, 1),
-    Column::text("SUBJECT", 14, 36, 0),
-    Column::text("WHAT IS WRONG", 20, 90, 3),
-    Column::number("AGE", 4, 5, 2),
-    Column::text("PLAN", 11, 44, 0),
+    Column::text("CLASS", 5, 14, 2),
+    Column::text("SUBJECT", 13, 30, 0),
+    Column::text("WHAT IS WRONG", 13, 70, 3),
+    Column::number("AGE", 5, 5, 1),
+    Column::text("PLAN", 11, 13, 0),
 ];
 
 /// What the findings are sorted by, in the order `sort` goes through.
@@ -93,7 +93,7 @@ impl Overview {
         let note = if self.filter.is_empty() {
             self.cursor.position(self.rows.len())
         } else {
-            format!("filter {} · {} of {}", self.filter.source(), self.rows.len(), world.findings.len())
+            format!("filter {}, {} of {}", self.filter.source(), self.rows.len(), world.findings.len())
         };
         let buf = frame.buffer_mut();
         rule(buf, ctx.theme, area, &format!("Findings {}", world.findings.len()), &note, ctx.focused);
@@ -249,16 +249,21 @@ impl Pane for Overview {
             lines.draw(frame.buffer_mut(), ctx.theme, area, "Finding", scroll, ctx.focused);
             return;
         }
-        let (main, side, below) = split(area);
-        let status = flow(sections::status(world, &self.tally, ctx, side.is_none() && below.is_none()), main.width - 2);
-        let shown = status.len().min((main.height / 3).max(2) as usize);
+        let stepping = world.mode == Mode::Step;
+        let (main, side, below) = split(area, stepping);
+        let status = flow(
+            sections::status(world, &self.tally, ctx, side.is_none() && below.is_none()),
+            main.width.saturating_sub(2),
+        );
+        let most = if stepping && main.height < 18 { 2 } else { (main.height / 3).max(2) };
+        let shown = status.len().min(most as usize);
         for (i, line) in status.iter().take(shown).enumerate() {
-            let at = Rect { x: main.x + 1, y: main.y + i as u16, width: main.width - 2, height: 1 };
+            let at = Rect { x: main.x + 1, y: main.y + i as u16, width: main.width.saturating_sub(2), height: 1 };
             put_line(frame.buffer_mut(), ctx.theme, at, line);
         }
         let mut y = main.y + shown as u16;
-        if world.mode == Mode::Step {
-            let room = (main.bottom() - y).saturating_sub(5).min(main.height * 2 / 5).max(3);
+        if stepping {
+            let room = main.bottom().saturating_sub(y + 4).min(main.height / 2);
             let used = sections::step(frame.buffer_mut(), Rect { y, height: room, ..main }, ctx, world);
             y += used;
         }
@@ -295,15 +300,16 @@ impl Pane for Overview {
     }
 }
 
-/// The main part, and where SLOs, sources and actions go: beside it, below it, or nowhere.
-fn split(area: Rect) -> (Rect, Option<Rect>, Option<Rect>) {
-    if area.width >= 110 {
+/// The main part, and where SLOs, sources and actions go: beside it, below it, or nowhere. Step mode needs
+/// the room below for what the phases produced.
+fn split(area: Rect, stepping: bool) -> (Rect, Option<Rect>, Option<Rect>) {
+    if area.width >= 150 {
         let w = (area.width * 36 / 100).clamp(44, 72);
         let main = Rect { width: area.width - w - 1, ..area };
         return (main, Some(Rect { x: main.right() + 1, width: w, ..area }), None);
     }
-    if area.height >= 18 {
-        let h = (area.height / 3).clamp(7, 10);
+    if area.height >= if stepping { 30 } else { 18 } {
+        let h = (area.height / 3).clamp(8, 16);
         let main = Rect { height: area.height - h, ..area };
         return (main, None, Some(Rect { y: main.bottom(), height: h, ..area }));
     }

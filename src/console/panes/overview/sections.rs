@@ -6,12 +6,12 @@ use crate::autopilot::world::{Link, World};
 use crate::config::settings::Slo;
 use crate::console::pane::Ctx;
 use crate::console::theme::{Role, Theme};
-use crate::console::widgets::lines::Piece;
+use crate::console::widgets::lines::{Lines, Piece};
 use crate::console::widgets::text::{Chip, fit, put_line, rule, width};
 use crate::model::mode::{Mode, PhaseName};
 use crate::model::reading::Reading;
 use crate::model::snapshot::{SloReadings, SourceState};
-use crate::model::time::{age, short};
+use crate::model::time::{Timestamp, age, short};
 use chrono::TimeDelta;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -66,7 +66,8 @@ pub fn status(world: &World, t: &Tally, ctx: &Ctx, with_sources: bool) -> Vec<Ch
     let mut prometheus = vec![(format!("{glyph} "), role)];
     prometheus.push((format!("Prometheus {words}"), if role == Role::Good { Role::Text } else { role }));
     if missing > 0 {
-        prometheus.push((format!(", {missing} kinds of series missing"), Role::Warning));
+        prometheus
+            .push((format!(", lacks {missing} kind{} of series", if missing == 1 { "" } else { "s" }), Role::Warning));
     }
     chips.push(prometheus);
     if with_sources {
@@ -160,11 +161,10 @@ pub fn step(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) -> u16 {
         (format!(" {}", next_words(world)), Role::Text),
     ]];
     for p in s.products.iter().rev() {
-        lines.push(vec![
-            (format!("{} {}", ctx.theme.glyphs.good, p.phase.as_str()), Role::Title),
-            (format!("  {} ago, took {:.0} ms", age(ctx.now, p.at), p.took_ms), Role::Muted),
-        ]);
-        lines.extend(p.lines.iter().map(|l| vec![(format!("  {l}"), Role::Text)]));
+        let took = (format!("  ({:.0} ms, {} ago)", p.took_ms, age(ctx.now, p.at)), Role::Muted);
+        let first = p.lines.first().map_or("nothing", String::as_str);
+        lines.push(vec![(format!("{:<8} ", p.phase.as_str()), Role::Title), (first.to_owned(), Role::Text), took]);
+        lines.extend(p.lines.iter().skip(1).map(|l| vec![(format!("         {l}"), Role::Text)]));
     }
     let height = (lines.len() as u16 + 1).min(area.height);
     let title = format!("Step by step, round {}", s.round + 1);
@@ -174,27 +174,28 @@ pub fn step(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) -> u16 {
 
 /// SLOs, sources and actions one below the other.
 pub fn column(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) {
-    let (slos, sources, actions) = (slos(world, ctx), sources(world, ctx, area.width), actions(world, ctx));
+    let (slos, actions) = (slos(world, ctx, area.width), actions(world, ctx));
     let h = area.height;
     let slo_h = (slos.len() as u16 + 1).min(h / 3);
-    let action_h = (actions.len() as u16 + 1).min(h / 3);
-    let source_h = h - slo_h - action_h;
+    let sources = sources(world, ctx, area.width, h / 2);
+    let source_h = (sources.len() as u16 + 1).min(h / 2);
     section(buf, ctx, Rect { height: slo_h, ..area }, "SLOs", "", slos);
     let y = area.y + slo_h;
     section(buf, ctx, Rect { y, height: source_h, ..area }, "Sources", "", sources);
-    section(buf, ctx, Rect { y: y + source_h, height: action_h, ..area }, "Last actions", "", actions);
+    let y = y + source_h;
+    section(buf, ctx, Rect { y, height: area.bottom() - y, ..area }, "Last actions", "", actions);
 }
 
 /// SLOs and actions at the left, sources at the right.
 pub fn columns(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) {
     let left = Rect { width: area.width / 2, ..area };
     let right = Rect { x: left.right() + 1, width: area.width - left.width - 1, ..area };
-    let slos = slos(world, ctx);
-    let h = (slos.len() as u16 + 1).min(area.height / 2);
+    let slos = slos(world, ctx, left.width);
+    let h = (slos.len() as u16 + 1).min(area.height.saturating_sub(3));
     section(buf, ctx, Rect { height: h, ..left }, "SLOs", "", slos);
     let below = Rect { y: left.y + h, height: left.height - h, ..left };
     section(buf, ctx, below, "Last actions", "", actions(world, ctx));
-    section(buf, ctx, right, "Sources", "", sources(world, ctx, right.width));
+    section(buf, ctx, right, "Sources", "", sources(world, ctx, right.width, right.height));
 }
 
 fn section(buf: &mut Buffer, ctx: &Ctx, area: Rect, title: &str, note: &str, mut lines: Vec<Vec<Piece>>) {
@@ -219,22 +220,27 @@ fn pad(text: &str, columns: usize, theme: &Theme) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(&text))))
 }
 
-fn slos(world: &World, ctx: &Ctx) -> Vec<Vec<Piece>> {
+fn slos(world: &World, ctx: &Ctx, columns: u16) -> Vec<Vec<Piece>> {
+    let mut lines = Lines::default();
     if world.slos.is_empty() {
-        return vec![vec![("none configured".into(), Role::Muted)]];
+        lines.text("none configured", Role::Muted);
     }
     let readings = &world.snapshot.metrics.slos;
-    world.slos.iter().map(|slo| slo_line(slo, readings.iter().find(|r| *r.name == *slo.name), ctx)).collect()
+    for slo in &*world.slos {
+        let found = readings.iter().find(|r| *r.name == *slo.name);
+        lines.add(2, slo_line(slo, found, ctx, columns >= 60));
+    }
+    lines.wrap(columns.saturating_sub(2))
 }
 
 /// Burn over one hour and the budget that is left; where one cannot be told, the reason.
-fn slo_line(slo: &Slo, readings: Option<&SloReadings>, ctx: &Ctx) -> Vec<Piece> {
-    let mut line = vec![
-        (pad(&slo.name, 16, ctx.theme), Role::Text),
-        (format!(" {:>6} ", show::percent(slo.objective)), Role::Muted),
-    ];
+fn slo_line(slo: &Slo, readings: Option<&SloReadings>, ctx: &Ctx, wide: bool) -> Vec<Piece> {
+    let mut line = vec![(pad(&slo.name, if wide { 18 } else { 15 }, ctx.theme), Role::Text)];
+    if wide {
+        line.push((format!(" {:>7}", show::percent(slo.objective)), Role::Muted));
+    }
     let allowed = 1.0 - slo.objective;
-    let cannot = |why: &str| (format!("cannot tell: {why}"), Role::Stale);
+    let cannot = |why: &str| (format!(" cannot tell: {why}"), Role::Stale);
     let Some(r) = readings else {
         line.push(cannot("not measured yet"));
         return line;
@@ -253,15 +259,15 @@ fn slo_line(slo: &Slo, readings: Option<&SloReadings>, ctx: &Ctx) -> Vec<Piece> 
         b if b >= 1.0 => Role::Warning,
         _ => Role::Good,
     };
-    line.push((format!("burn {burn:.1}x/1h"), role));
+    line.push((format!(" burn {burn:.1}x"), role));
     let (period, seconds) = &r.period;
     line.push(match period.fresh() {
         Some(bad) => {
             let left = 1.0 - bad / allowed;
             let role = if left <= 0.0 { Role::Bad } else { Role::Text };
-            (format!("  left {:.0}% of {}", left * 100.0, short(TimeDelta::seconds(*seconds as i64))), role)
+            (format!(" left {:.0}%/{}", left * 100.0, short(TimeDelta::seconds(*seconds as i64))), role)
         }
-        None => (format!("  left ? {}", why_missing(period, ctx)), Role::Stale),
+        None => (format!(" left ? {}", why_missing(period, ctx)), Role::Stale),
     });
     line
 }
@@ -275,27 +281,45 @@ fn why_missing(reading: &Reading, ctx: &Ctx) -> String {
     }
 }
 
-/// Troubled sources first, each with its reason; then the live ones with their ages.
-fn sources(world: &World, ctx: &Ctx, columns: u16) -> Vec<Vec<Piece>> {
+/// Troubled sources first, each with its whole reason; then the live ones with their ages, or in one line
+/// where there is no room for them.
+fn sources(world: &World, ctx: &Ctx, columns: u16, height: u16) -> Vec<Vec<Piece>> {
     let s = &world.snapshot;
+    let g = &ctx.theme.glyphs;
     let extra = [("api server", &s.api.state, None), ("prometheus", &s.metrics.state, None)];
     let watched = s.sources.iter().map(|x| (&*x.name, &x.state, Some(x.objects)));
-    let mut all: Vec<_> = extra.into_iter().chain(watched).collect();
-    all.sort_by_key(|(_, state, _)| !show::troubled(state, ctx.now));
-    let name_width = (columns as usize / 3).clamp(10, 22);
-    all.into_iter()
-        .map(|(name, state, objects)| {
-            let (glyph, words, role) = show::source(state, ctx.now, &ctx.theme.glyphs);
-            let count = objects.map_or_else(|| " ".repeat(6), |n| format!("{n:>6}"));
-            let known = matches!(state, SourceState::Live { .. }) || state.last().is_some();
+    let all: Vec<_> = extra.into_iter().chain(watched).collect();
+    let (bad, fine): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, state, _)| show::troubled(state, ctx.now));
+    let mut lines = Lines::default();
+    for (name, state, _) in bad {
+        let (glyph, words, role) = show::source(state, ctx.now, g);
+        lines.add(2, vec![(format!("{glyph} "), role), (format!("{name} "), Role::Text), (words, role)]);
+    }
+    let wrapped = lines.wrap(columns.saturating_sub(2)).len();
+    if wrapped + fine.len() + 1 > height as usize {
+        let live: Vec<Timestamp> = fine.iter().filter_map(|(_, state, _)| state.last()).collect();
+        let oldest = live.iter().min().map_or_else(String::new, |t| format!(", oldest {} ago", age(ctx.now, *t)));
+        let rest = fine.len() - live.len();
+        let rest = if rest > 0 { format!("; {rest} off or starting") } else { String::new() };
+        lines.add(
+            2,
+            vec![(format!("{} ", g.good), Role::Good), (format!("{} live{oldest}{rest}", live.len()), Role::Muted)],
+        );
+        return lines.wrap(columns.saturating_sub(2));
+    }
+    for (name, state, objects) in fine {
+        let (glyph, words, role) = show::source(state, ctx.now, g);
+        let count = objects.filter(|_| state.last().is_some()).map_or_else(String::new, |n| n.to_string());
+        lines.add(
+            2,
             vec![
                 (format!("{glyph} "), role),
-                (pad(name, name_width, ctx.theme), Role::Text),
-                (if known { count } else { " ".repeat(6) }, Role::Muted),
-                (format!(" {words}"), if role == Role::Good { Role::Muted } else { role }),
-            ]
-        })
-        .collect()
+                (pad(name, 25, ctx.theme), Role::Text),
+                (format!(" {count:>6}  {words}"), Role::Muted),
+            ],
+        );
+    }
+    lines.wrap(columns.saturating_sub(2))
 }
 
 /// The last actions that were decided or are under way, newest first.

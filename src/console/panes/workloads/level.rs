@@ -3,7 +3,7 @@
 use super::super::health::{self, Health, Worst};
 use crate::autopilot::world::World;
 use crate::console::widgets::filter::{Field, Filter};
-use crate::console::widgets::table::Column;
+use crate::console::widgets::table::{Column, HIDDEN};
 use crate::model::cluster::{Owner, Workload};
 use crate::model::object::{PodKey, WorkloadKey};
 use crate::model::pod::PodRow;
@@ -75,10 +75,10 @@ pub enum Place {
 
 const GLYPH: Column = Column::text("", 1, 1, 0);
 const CPU: [Column; 6] = [
-    Column::number("CPU", 5, 12, 1),
+    Column::number("CPU", 6, 12, 3),
     Column::number("%CPU/R", 6, 6, 7),
     Column::number("%CPU/L", 6, 6, 6),
-    Column::number("MEM", 5, 12, 1),
+    Column::number("MEM", 6, 12, 2),
     Column::number("%MEM/R", 6, 6, 7),
     Column::number("%MEM/L", 6, 6, 3),
 ];
@@ -106,36 +106,36 @@ pub fn columns(level: &Level, name: u16) -> Vec<Column> {
             Column::number("%MEM", 5, 12, 2),
             Column::text("ZONE", 8, 16, 5),
             Column::text("VERSION", 8, 14, 4),
-            Column::number("AGE", 4, 5, 2),
+            Column::number("AGE", 5, 5, 2),
         ],
         Level::Workloads(one) => {
             let mut c = vec![
                 GLYPH,
-                Column::text("NAMESPACE", 8, 20, if one.is_some() { 9 } else { 2 }),
+                Column::text("NAMESPACE", 9, 20, if one.is_some() { HIDDEN } else { 1 }),
                 Column::text("NAME", 12, name, 0),
                 Column::text("KIND", 4, 12, 4),
                 Column::number("READY", 5, 7, 0),
-                Column::text("STATUS", 9, 22, 0),
+                Column::text("STATUS", 12, 22, 1),
                 Column::number("RST", 3, 5, 2),
-                Column::number("AGE", 4, 5, 3),
+                Column::number("AGE", 5, 5, 4),
             ];
             c.extend(CPU);
             c.extend([
-                Column::text("OWNER", 5, 18, 5),
+                Column::text("OWNER", 5, 18, 4),
                 Column::text("AUTO", 4, 4, 5),
-                Column::text("IMAGE", 14, 60, 8),
+                Column::text("IMAGE", 20, 60, 8),
             ]);
             c
         }
         Level::Pods(scope) => {
             let mut c = vec![
                 GLYPH,
-                Column::text("NAMESPACE", 8, 20, if matches!(scope, Scope::Workload(_)) { 9 } else { 2 }),
+                Column::text("NAMESPACE", 9, 20, if matches!(scope, Scope::Workload(_)) { HIDDEN } else { 1 }),
                 Column::text("POD", 16, name.max(16), 0),
                 Column::number("READY", 5, 5, 0),
-                Column::text("STATUS", 9, 26, 0),
+                Column::text("STATUS", 12, 26, 1),
                 Column::number("RST", 3, 5, 1),
-                Column::number("AGE", 4, 5, 3),
+                Column::number("AGE", 5, 5, 4),
             ];
             c.extend(CPU);
             c.extend([Column::text("NODE", 8, 28, 4), Column::text("IMAGE", 14, 60, 8)]);

@@ -351,7 +351,7 @@ impl Pane for Workloads {
         let buf = frame.buffer_mut();
         let place = self.at.cursor.position(self.rows.len());
         let note =
-            if self.at.filter.is_empty() { place } else { format!("filter {} · {place}", self.at.filter.source()) };
+            if self.at.filter.is_empty() { place } else { format!("filter {}, {place}", self.at.filter.source()) };
         rule(buf, ctx.theme, area, &self.title(), &note, ctx.focused);
         let shown = self.notes.len().min((area.height / 4).max(1) as usize);
         for (i, (text, role)) in self.notes.iter().take(shown).enumerate() {

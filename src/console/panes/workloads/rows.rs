@@ -89,7 +89,15 @@ impl<'a> Rows<'a> {
             _ => {
                 let nodes = &self.world.snapshot.nodes;
                 let bad = nodes.iter().filter(|n| health::of_node(n) != Health::Good).count() as u32;
-                vec![arrow, name("nodes"), Cell::plain(""), troubled(bad), Cell::plain(""), Cell::plain(""), Cell::muted(format!("{} nodes", nodes.len()))]
+                vec![
+                    arrow,
+                    name("nodes"),
+                    Cell::plain(""),
+                    troubled(bad),
+                    Cell::plain(""),
+                    Cell::plain(""),
+                    Cell::muted(format!("{} nodes", nodes.len())),
+                ]
             }
         }
     }

@@ -51,15 +51,17 @@ impl Health {
     }
 }
 
-/// The worst finding per subject.
-pub type Worst = HashMap<Subject, Severity>;
+/// The worst finding per workload.
+pub type Worst = HashMap<WorkloadKey, Severity>;
 
-/// Gathers the worst finding per subject.
+/// Gathers the worst finding per workload.
 pub fn worst(world: &World) -> Worst {
     let mut map = Worst::new();
     for f in &*world.findings {
-        let entry = map.entry(f.subject.clone()).or_insert(f.severity);
-        *entry = (*entry).max(f.severity);
+        if let Subject::Workload(key) = &f.subject {
+            let entry = map.entry(key.clone()).or_insert(f.severity);
+            *entry = (*entry).max(f.severity);
+        }
     }
     map
 }
@@ -100,7 +102,7 @@ pub fn of_pod(pod: &PodRow) -> Health {
 /// How well a workload is: its findings first, then its controller, then its pods. Where pods may not be
 /// listed and nothing else tells, it is unknown.
 pub fn of_workload(workload: &Workload, worst: &Worst, pods_known: bool) -> Health {
-    let found = match worst.get(&Subject::Workload(workload.key.clone())) {
+    let found = match worst.get(&workload.key) {
         Some(Severity::Critical | Severity::High) => Health::Bad,
         Some(Severity::Warning) => Health::Warning,
         _ => Health::Good,
@@ -183,13 +185,4 @@ impl Tally {
         }
         t
     }
-}
-
-/// The workload a pod belongs to, by name.
-pub fn workload_of_pod<'a>(world: &'a World, namespace: &str, pod: &str) -> Option<&'a WorkloadKey> {
-    let all = &world.snapshot.workloads;
-    all.iter()
-        .filter(|w| &*w.key.namespace == namespace)
-        .find(|w| w.pods.iter().any(|p| &*p.name == pod))
-        .map(|w| &w.key)
 }

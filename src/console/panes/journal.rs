@@ -148,11 +148,7 @@ impl Pane for Journal {
         }
         match command {
             CommandId::Open => self.detail = self.selected().cloned().map(|e| (e, Scroll::default())),
-            CommandId::Back => {
-                if self.detail.take().is_none() {
-                    self.set_filter(String::new(), ctx);
-                }
-            }
+            CommandId::Back if self.detail.take().is_none() => self.set_filter(String::new(), ctx),
             CommandId::Sort | CommandId::SortReverse => {
                 self.oldest_first = !self.oldest_first;
                 self.rebuild();

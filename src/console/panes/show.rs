@@ -2,8 +2,8 @@
 
 use crate::config::settings::Monitor;
 use crate::console::theme::{Glyphs, Role};
-use crate::console::widgets::chart::Unit;
 use crate::console::widgets::table::Cell;
+use crate::console::widgets::unit::Unit;
 use crate::model::finding::Severity;
 use crate::model::plan::Risk;
 use crate::model::reading::Reading;

@@ -116,6 +116,29 @@ fn states_of_the_world() {
 }
 
 #[test]
+fn limits_requests_and_rollouts_stand_in_the_chart() {
+    let world = Arc::new(troubled());
+    let theme = unicode();
+    let c = ctx(&world, &theme, true);
+    let mut p = pane(PaneId::Metrics);
+    let cart = crate::model::object::WorkloadKey::new("shop", crate::model::object::WorkloadKind::Deployment, "cart");
+    assert!(p.go(&crate::console::effect::Target::Workload(cart), &c));
+    p.run(CommandId::Down, &c);
+    insta::assert_snapshot!("metrics_cart", draw(&*p, &world, &theme, (100, 24)));
+    p.run(CommandId::Open, &c);
+    insta::assert_snapshot!("metrics_cart_memory", draw(&*p, &world, &theme, (80, 21)));
+}
+
+#[test]
+fn a_lost_connection_is_told_first() {
+    let mut world = healthy();
+    world.link =
+        crate::autopilot::world::Link::Broken { why: "no context named prod in ~/.kube/config".into(), retry: None };
+    let text = shot(PaneId::Overview, world, &unicode(), (80, 21), &[]);
+    assert!(text.starts_with(" NOT CONNECTED no context named prod"), "{text}");
+}
+
+#[test]
 fn what_cannot_be_read_is_not_called_healthy() {
     let text = shot(PaneId::Overview, denied(), &unicode(), (120, 37), &[]);
     assert!(text.contains("does not mean that all is well"), "{text}");

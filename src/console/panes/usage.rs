@@ -3,8 +3,8 @@
 use super::show;
 use crate::console::theme::{Glyphs, Role};
 use crate::console::widgets::bar::share_role;
-use crate::console::widgets::chart::Unit;
 use crate::console::widgets::table::Cell;
+use crate::console::widgets::unit::Unit;
 use crate::model::cluster::Workload;
 use crate::model::object::PodKey;
 use crate::model::pod::ContainerSpec;

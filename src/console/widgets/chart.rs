@@ -4,86 +4,13 @@
 //! width. A gap between samples stays a gap, and the axis is dotted where nothing was measured.
 
 use super::text::{put, put_all, width};
+use super::unit::Unit;
 use crate::console::theme::{Role, Theme};
-use crate::model::quantity::{human_bytes, human_cores};
-use crate::model::series::Signal;
 use crate::model::time::short;
 use chrono::TimeDelta;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::symbols::braille::BRAILLE;
-
-/// How numbers of a chart are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// Cores.
-    Cores,
-    /// Bytes.
-    Bytes,
-    /// A share, shown in percent.
-    Share,
-    /// Seconds, shown in milliseconds below one.
-    Seconds,
-    /// A plain number per second.
-    PerSecond,
-    /// A plain number.
-    Count,
-}
-
-impl Unit {
-    /// The unit of a signal.
-    pub fn of(signal: Signal) -> Self {
-        match signal {
-            Signal::Cpu => Self::Cores,
-            Signal::Memory => Self::Bytes,
-            Signal::RequestRate => Self::PerSecond,
-            Signal::ErrorRate => Self::Share,
-            Signal::LatencyP50 | Signal::LatencyP99 => Self::Seconds,
-            Signal::Connections => Self::Count,
-        }
-    }
-
-    /// A number of this unit, short.
-    pub fn show(self, value: f64) -> String {
-        match self {
-            Self::Cores => human_cores(value),
-            Self::Bytes => human_bytes(value),
-            Self::Share if value != 0.0 && value.abs() < 0.0995 => format!("{:.2}%", value * 100.0),
-            Self::Share => format!("{:.0}%", value * 100.0),
-            Self::Seconds if value.abs() < 0.01 => format!("{:.1}ms", value * 1000.0),
-            Self::Seconds if value.abs() < 1.0 => format!("{:.0}ms", value * 1000.0),
-            Self::Seconds => format!("{value:.1}s"),
-            Self::PerSecond => format!("{}/s", plain(value)),
-            Self::Count => plain(value),
-        }
-    }
-
-    /// The least round number of this unit that is not below `value`.
-    fn round_up(self, value: f64) -> f64 {
-        let base: f64 = if self == Self::Bytes { 2.0 } else { 10.0 };
-        let floor = match self {
-            Self::Bytes => 1024.0 * 1024.0,
-            Self::Cores | Self::Seconds => 0.01,
-            Self::Share => 0.001,
-            Self::PerSecond | Self::Count => 1.0,
-        };
-        let value = value.max(floor);
-        let power = base.powf(value.log(base).floor());
-        let steps: &[f64] =
-            if self == Self::Bytes { &[1.0, 1.25, 1.5, 2.0] } else { &[1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 10.0] };
-        steps.iter().map(|s| s * power).find(|v| *v >= value * 0.999_999).unwrap_or(value)
-    }
-}
-
-fn plain(value: f64) -> String {
-    match value.abs() {
-        v if v >= 1e6 => format!("{:.1}M", value / 1e6),
-        v if v >= 1e4 => format!("{:.1}k", value / 1e3),
-        v if v >= 10.0 || value.fract() == 0.0 => format!("{value:.0}"),
-        v if v < 0.01 => format!("{value:.3}"),
-        _ => format!("{value:.1}"),
-    }
-}
 
 /// One series. Points are (unix seconds, value), oldest first.
 #[derive(Debug, Clone)]
@@ -180,7 +107,7 @@ impl Dots {
         let at = |i: usize| (y0 as f64 + (y1 as f64 - y0 as f64) * i as f64 / run as f64).round() as usize;
         for i in 0..run {
             let (a, b) = (at(i), at(i + 1));
-            let half = (a + b) / 2;
+            let half = usize::midpoint(a, b);
             self.column(x0 + i, a, half);
             self.column(x0 + i + 1, half, b);
         }
@@ -228,7 +155,7 @@ impl Chart {
             return;
         }
         let top = self.top();
-        let labels = [self.unit.show(top), self.unit.show(top / 2.0), "0".to_owned()];
+        let labels = [self.unit.show(top), self.unit.show(top * 0.5), "0".to_owned()];
         let gutter = labels.iter().map(|l| width(l)).max().unwrap_or(0).max(6) as u16;
         let plot =
             Rect { x: area.x + gutter + 1, y: area.y + 1, width: area.width - gutter - 2, height: area.height - 2 };
@@ -251,10 +178,9 @@ impl Chart {
         for y in plot.top()..plot.bottom() {
             put(buf, theme, plot.x - 1, y, 1, bar, Role::Border);
         }
-        let places = [plot.y, plot.y + (plot.height - 1) / 2, plot.bottom() - 1];
+        let places = [1.0, 0.5, 0.0].map(|share| plot.y + row_of(share, 1.0, plot.height as usize) as u16);
         for (i, (label, y)) in labels.iter().zip(places).enumerate() {
-            // The middle label stands on its line only where the plot has one in the middle.
-            if i == 1 && (plot.height < 5 || plot.height.is_multiple_of(2)) {
+            if i == 1 && plot.height < 5 {
                 continue;
             }
             let w = width(label) as u16;
@@ -266,6 +192,10 @@ impl Chart {
         for (i, known) in measured.into_iter().enumerate() {
             let (symbol, role) = if known { (line, Role::Border) } else { (dot, Role::Stale) };
             buf[(plot.x + i as u16, y)].set_symbol(symbol).set_style(theme.style(role));
+            if !known {
+                // Also inside, where the times of the axis do not cover it: the tail of stale data is seen.
+                buf[(plot.x + i as u16, y - 1)].set_symbol(dot).set_style(theme.style(role));
+            }
         }
         let ago = |t: f64| {
             let s = self.now - t;
@@ -415,16 +345,5 @@ mod tests {
         assert_eq!(c.top(), 8.0);
         c.levels[0].value = 1000.0;
         assert_eq!(c.top(), 5.0);
-    }
-
-    #[test]
-    fn numbers_have_their_unit() {
-        assert_eq!(Unit::Cores.show(0.25), "250m");
-        assert_eq!(Unit::Bytes.show(134_217_728.0), "128Mi");
-        assert_eq!(Unit::Share.show(0.015), "1.50%");
-        assert_eq!(Unit::Seconds.show(0.25), "250ms");
-        assert_eq!(Unit::PerSecond.show(1234.0), "1234/s");
-        assert_eq!(Unit::Bytes.round_up(130.0 * 1_048_576.0), 160.0 * 1_048_576.0);
-        assert_eq!(Unit::Share.round_up(0.0), 0.001);
     }
 }

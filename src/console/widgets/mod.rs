@@ -10,3 +10,4 @@ pub mod filter;
 pub mod lines;
 pub mod table;
 pub mod text;
+pub mod unit;

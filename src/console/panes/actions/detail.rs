@@ -93,7 +93,7 @@ fn what(l: &mut Lines, item: &QueueItem, ctx: &Ctx) {
     l.head("WHAT EXACTLY");
     let plan = &item.proposal.plan;
     if plan.steps.is_empty() {
-        l.text("Advice: kansole runs nothing. Do it yourself, or export it with e.", Role::Text);
+        l.text("Advice: kansole runs nothing. It is yours to do.", Role::Text);
     }
     for (n, step) in plan.steps.iter().enumerate() {
         one_step(l, n, step, ctx);
@@ -254,7 +254,7 @@ fn story(l: &mut Lines, item: &QueueItem, now: Timestamp) {
             l.text(format!("Writing step {} of {}.", step + 1, item.proposal.plan.steps.len()), Role::Key);
         }
         ActionState::Proposed => {
-            l.text("Waits for a decision: a approves, d rejects.", Role::Text);
+            l.text("Waits for a decision.", Role::Text);
         }
         ActionState::Approved { .. } | ActionState::DryRun | ActionState::Expired => {
             l.text(item.state.word(), Role::Text);

@@ -3,39 +3,29 @@
 //! Rows do not move while the queue has the focus: what ends keeps its place, what is new is put below
 //! a line that says so. What is approved is the hash that was seen, never the newest one.
 
+mod ask;
 mod detail;
 mod gate;
+mod list;
 #[cfg(test)]
 mod tests;
 
-use super::show;
-use crate::autopilot::world::{Command, World};
+use crate::autopilot::world::World;
 use crate::console::command::{CommandId, PaneId};
-use crate::console::effect::{Effect, Prompt, Purpose, Question, Target};
+use crate::console::effect::{Effect, Prompt, Purpose, Target};
 use crate::console::pane::{Ctx, Pane};
 use crate::console::theme::Role;
 use crate::console::widgets::cursor::{Cursor, Motion, Scroll};
-use crate::console::widgets::filter::{Field, Filter};
-use crate::console::widgets::table::{Cell, Column, Table};
+use crate::console::widgets::filter::Filter;
+use crate::console::widgets::table::{Cell, Table};
 use crate::console::widgets::text::rule;
-use crate::model::action::{ActionState, QueueItem, Verdict};
-use crate::model::finding::Subject;
-use crate::model::plan::{ActionId, Op, Proposal, Risk};
-use crate::model::time::{age, short};
+use crate::model::action::QueueItem;
+use crate::model::plan::ActionId;
+use crate::model::time::Timestamp;
+use chrono::TimeDelta;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use std::sync::Arc;
-
-const COLUMNS: [Column; 8] = [
-    Column::text("STATE", 9, 12, 0),
-    Column::text("RISK", 6, 6, 2),
-    Column::text("TARGET", 14, 34, 0),
-    Column::text("WHAT IT DOES", 22, 64, 1),
-    Column::text("EXPECTED", 18, 44, 6),
-    Column::number("AGE", 5, 5, 3),
-    Column::number("LEFT", 5, 6, 4),
-    Column::text("TOUCHES", 12, 32, 5),
-];
 
 /// One row: an item of the queue, and the hash of the plan that the operator saw.
 #[derive(Debug, Clone)]
@@ -79,6 +69,11 @@ enum Entry {
     New,
 }
 
+pub use list::state_role;
+
+/// No approval so soon after something came up under the fingers.
+const LOOK_FIRST: TimeDelta = TimeDelta::milliseconds(400);
+
 /// What the queue is sorted by, in the order `sort` goes through: state, risk, age.
 const SORTS: [usize; 3] = [0, 1, 5];
 
@@ -95,48 +90,8 @@ pub struct Actions {
     cursor: Cursor<Option<ActionId>>,
     detail: Option<Scroll>,
     focused: bool,
-}
-
-/// The colour of a state.
-pub fn state_role(state: &ActionState) -> Role {
-    match state {
-        ActionState::Done { verdict: Verdict::Effective, .. } => Role::Good,
-        ActionState::Done { verdict: Verdict::Harmful, .. } | ActionState::Failed { .. } => Role::Bad,
-        ActionState::Done { .. }
-        | ActionState::Reverted { .. }
-        | ActionState::Reverting { .. }
-        | ActionState::Refused { .. }
-        | ActionState::HandedOver { .. } => Role::Warning,
-        ActionState::Proposed => Role::Key,
-        s if s.in_flight() => Role::Key,
-        _ => Role::Muted,
-    }
-}
-
-fn target(subject: &Subject) -> String {
-    match subject {
-        Subject::Workload(k) => format!("{}/{}", k.namespace, k.name),
-        Subject::Node(n) => format!("node {n}"),
-        Subject::Cluster => "cluster".into(),
-    }
-}
-
-fn passes(filter: &Filter, item: &QueueItem) -> bool {
-    let p = &item.proposal;
-    let subject = p.subject.to_string();
-    let (ns, kind) = p.workload().map_or(("", ""), |k| (&*k.namespace, k.kind.as_str()));
-    let blocked = if item.pending() && !item.blocked.is_empty() { "blocked" } else { "" };
-    filter.passes(&[
-        (Field::Text, &subject),
-        (Field::Text, &p.title),
-        (Field::Text, &p.id),
-        (Field::Namespace, ns),
-        (Field::Kind, kind),
-        (Field::State, item.state.word()),
-        (Field::State, blocked),
-        (Field::Class, p.fault.class()),
-        (Field::Risk, show::risk(p.risk).0),
-    ])
+    /// When the queue got the focus, or was jumped into.
+    arrived: Option<Timestamp>,
 }
 
 impl Actions {
@@ -162,7 +117,7 @@ impl Actions {
     }
 
     fn listed(&self, row: &Shown) -> bool {
-        !(self.hide_ended && row.item.state.ended()) && passes(&self.filter, &row.item)
+        !(self.hide_ended && row.item.state.ended()) && list::passes(&self.filter, &row.item)
     }
 
     fn append_new(&mut self, world: &World) -> usize {
@@ -233,77 +188,6 @@ impl Actions {
         }
         self.detail = Some(Scroll::default());
     }
-
-    fn approve(&self) -> Option<Effect> {
-        let p = &self.selected()?.item.proposal;
-        let send = Effect::Send(Command::Approve { id: p.id.clone(), hash: p.hash.clone() });
-        if p.risk == Risk::Low {
-            return Some(send);
-        }
-        let typed = (p.risk == Risk::High).then(|| name(p));
-        Some(Effect::Ask(Question {
-            title: format!("Approve {}?", p.id),
-            body: summary(p),
-            risk: p.risk,
-            typed,
-            then: Box::new(send),
-        }))
-    }
-
-    fn revert(&self) -> Option<Effect> {
-        let p = &self.selected()?.item.proposal;
-        let mut body = vec![format!("Undoes: {}", p.title), format!("Target: {}", p.subject)];
-        for step in p.plan.steps.iter().rev() {
-            if let crate::model::plan::Inverse::Patch { patch } = &step.inverse {
-                body.extend(detail::changes(patch, "->"));
-            }
-        }
-        Some(Effect::Ask(Question {
-            title: format!("Revert {}?", p.id),
-            body,
-            risk: Risk::Medium,
-            typed: None,
-            then: Box::new(Effect::Send(Command::Revert { id: p.id.clone() })),
-        }))
-    }
-}
-
-/// What is typed for a high risk: the name of the target.
-fn name(p: &Proposal) -> String {
-    match &p.subject {
-        Subject::Workload(k) => k.name.to_string(),
-        Subject::Node(n) => n.to_string(),
-        Subject::Cluster => p.plan.cluster.to_string(),
-    }
-}
-
-/// What is read before a yes.
-fn summary(p: &Proposal) -> Vec<String> {
-    let mut body = vec![p.title.to_string(), format!("Target: {}", p.subject), format!("Touches: {}", p.blast.text)];
-    body.push(format!("Expected: {} ({})", p.effect.text, p.effect.basis));
-    body.push(if p.plan.reversible() { "It can be undone.".into() } else { "It CANNOT be undone.".into() });
-    body.extend(p.notes.iter().cloned());
-    body.push(format!("Plan {}", p.hash.get(..12).unwrap_or(&p.hash)));
-    body
-}
-
-/// The change as a patch for Git, or the patches of the plan as they would be sent.
-fn export(p: &Proposal) -> Option<String> {
-    if let Some(text) = &p.export {
-        return Some(text.clone());
-    }
-    let patches: Vec<String> = p
-        .plan
-        .steps
-        .iter()
-        .filter_map(|s| match &s.op {
-            Op::Patch { patch, .. } => {
-                Some(format!("# {}\n# {}\n{}", s.title, s.target, serde_json::to_string_pretty(patch).ok()?))
-            }
-            _ => None,
-        })
-        .collect();
-    (!patches.is_empty()).then(|| patches.join("\n\n"))
 }
 
 impl Pane for Actions {
@@ -317,6 +201,9 @@ impl Pane for Actions {
             row.update(ctx.world);
         }
         let frozen = ctx.focused && self.focused || self.detail.is_some();
+        if ctx.focused && !self.focused {
+            self.arrived = Some(ctx.now);
+        }
         self.focused = ctx.focused;
         if frozen {
             self.freeze(ctx.world);
@@ -355,8 +242,8 @@ impl Pane for Actions {
                 self.regroup();
                 None
             }
-            CommandId::Approve => self.approve(),
-            CommandId::Revert => self.revert(),
+            CommandId::Approve => self.selected().map(|s| ask::approve(&s.item.proposal)),
+            CommandId::Revert => self.selected().map(|s| ask::revert(&s.item.proposal)),
             CommandId::Reject => self.selected().map(|s| {
                 Effect::Prompt(Prompt {
                     label: format!("Reject {}, because", s.item.proposal.id),
@@ -365,7 +252,7 @@ impl Pane for Actions {
                 })
             }),
             CommandId::Export => self.selected().and_then(|s| {
-                let text = export(&s.item.proposal)?;
+                let text = ask::export(&s.item.proposal)?;
                 Some(Effect::Show { title: format!("Patch of {}", s.item.proposal.id), text })
             }),
             CommandId::Copy => self.copy().map(Effect::Copy),
@@ -381,10 +268,15 @@ impl Pane for Actions {
             None => Some("there is no action here".into()),
         };
         match command {
+            CommandId::Approve if self.arrived.is_some_and(|at| ctx.now - at < LOOK_FIRST) => {
+                Some("look first: it came up just now".into())
+            }
             CommandId::Approve => on(&|s| gate::approve(s, ctx.world, ctx.now, ctx.focused)),
             CommandId::Reject => on(&|s| gate::reject(s, ctx.world)),
             CommandId::Revert => on(&|s| gate::revert(s, ctx.world, ctx.focused)),
-            CommandId::Export => on(&|s| export(&s.item.proposal).is_none().then(|| "there is no patch in it".into())),
+            CommandId::Export => {
+                on(&|s| ask::export(&s.item.proposal).is_none().then(|| "there is no patch in it".into()))
+            }
             CommandId::Open if self.detail.is_some() => {
                 on(&|s| (!s.changed()).then(|| "the action is open already".into()))
             }
@@ -408,7 +300,7 @@ impl Pane for Actions {
         let hidden = self.rows.len() - self.entries.iter().filter(|e| **e != Entry::New).count();
         let mut title = format!("Queue: {waiting} waiting");
         if hidden > 0 {
-            title.push_str(&format!(", {hidden} hidden"));
+            title = format!("{title}, {hidden} hidden");
         }
         let note = if self.filter.is_empty() {
             self.cursor.position(self.entries.len())
@@ -417,19 +309,19 @@ impl Pane for Actions {
         };
         rule(buf, ctx.theme, area, &title, &note, ctx.focused);
         let table = Table {
-            columns: &COLUMNS,
+            columns: &list::COLUMNS,
             sort: Some((SORTS[self.sort], self.reverse)),
             empty: if self.rows.is_empty() {
                 "nothing was proposed yet"
             } else {
-                "every action is hidden by the filter or x"
+                "every action is hidden by the filter, or because it has ended"
             },
             theme: ctx.theme,
         };
         let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
         let new = self.entries.iter().skip_while(|e| **e != Entry::New).skip(1).count();
         table.draw(buf, body, &self.cursor, self.entries.len(), |i| match &self.entries[i] {
-            Entry::Item(r) => row(&self.rows[*r], ctx),
+            Entry::Item(r) => list::row(&self.rows[*r], ctx),
             Entry::New => {
                 vec![Cell::new(format!("{new} new"), Role::Title), Cell::muted(""), Cell::muted("since you look")]
             }
@@ -458,6 +350,7 @@ impl Pane for Actions {
             return false;
         }
         self.world = Some(ctx.world.clone());
+        self.arrived = Some(ctx.now);
         self.filter = Filter::default();
         self.hide_ended = false;
         self.cursor.select(Some(id.clone()));
@@ -470,39 +363,4 @@ impl Pane for Actions {
         let shown = self.selected()?;
         Some(shown.item.proposal.id.to_string())
     }
-}
-
-fn row<'a>(shown: &'a Shown, ctx: &Ctx) -> Vec<Cell<'a>> {
-    let (item, p) = (&shown.item, &shown.item.proposal);
-    let state = if shown.gone {
-        Cell::new("gone", Role::Stale)
-    } else if shown.changed() {
-        Cell::new("changed", Role::Warning)
-    } else if item.pending() && p.plan.steps.is_empty() {
-        Cell::muted("advice")
-    } else if item.pending() && !item.blocked.is_empty() {
-        Cell::new("blocked", Role::Warning)
-    } else {
-        Cell::new(item.state.word(), state_role(&item.state))
-    };
-    let (word, role) = show::risk(p.risk);
-    let left = match &item.state {
-        ActionState::Verifying { until, .. } => short(until.signed_duration_since(ctx.now)),
-        ActionState::Proposed if ctx.now < p.expires => short(p.expires.signed_duration_since(ctx.now)),
-        ActionState::Proposed => "none".into(),
-        _ => String::new(),
-    };
-    vec![
-        state,
-        Cell::new(word, role),
-        Cell::plain(target(&p.subject)),
-        Cell::plain(&*p.title),
-        match item.blocked.first().filter(|_| item.pending()) {
-            Some(refusal) => Cell::new(format!("blocked: {}", refusal.why), Role::Warning),
-            None => Cell::muted(&*p.effect.text),
-        },
-        Cell::muted(age(ctx.now, p.created)),
-        Cell::muted(left),
-        Cell::muted(&*p.blast.text),
-    ]
 }

@@ -3,16 +3,18 @@
 use super::super::fixtures::{ago, ctx, item, now, proposal, troubled, unicode};
 use super::super::tests::draw;
 use super::*;
-use crate::autopilot::world::Brakes;
+use crate::autopilot::world::{Brakes, Command};
+use crate::model::action::{ActionState, Verdict};
 use crate::model::mode::Mode;
-use crate::model::time::Timestamp;
+use crate::model::plan::Risk;
 
 /// A pane that has the focus and has seen the world once.
 fn opened(world: &Arc<World>) -> Actions {
     let theme = unicode();
+    let before = Ctx { now: ago(1), ..ctx(world, &theme, true) };
     let mut pane = Actions::default();
-    pane.sync(&ctx(world, &theme, false));
-    pane.sync(&ctx(world, &theme, true));
+    pane.sync(&Ctx { focused: false, ..before });
+    pane.sync(&before);
     pane
 }
 
@@ -130,7 +132,7 @@ fn a_plan_that_changed_is_not_approved_until_it_was_seen() {
         }
     });
     for focused in [true, false, true] {
-        pane.sync(&ctx(&next, &theme, focused));
+        pane.sync(&Ctx { now: ago(1), ..ctx(&next, &theme, focused) });
     }
     assert!(no(&pane, &next, true).unwrap().contains("press Enter to see the new plan"));
     let text = draw(&pane, &next, &theme, (90, 30));
@@ -142,6 +144,19 @@ fn a_plan_that_changed_is_not_approved_until_it_was_seen() {
         [Effect::Send(Command::Approve { hash, .. })] => assert_ne!(*hash, seen),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_key_pressed_twice_does_not_jump_and_approve() {
+    let world = free("oom", Risk::Low);
+    let theme = unicode();
+    let c = ctx(&world, &theme, true);
+    let id = world.queue.iter().find(|i| i.pending() && i.proposal.fault.class() == "oom").unwrap().proposal.id.clone();
+    let mut pane = opened(&world);
+    assert!(pane.go(&Target::Action(id), &c));
+    assert!(no(&pane, &world, true).unwrap().contains("look first"));
+    let later = Ctx { now: ago(-1), ..c };
+    assert_eq!(pane.why_not(CommandId::Approve, &later), None);
 }
 
 #[test]

@@ -5,8 +5,9 @@ use super::super::usage::Bounds;
 use crate::autopilot::world::World;
 use crate::console::pane::Ctx;
 use crate::console::theme::Role;
-use crate::console::widgets::chart::{Chart, Level, Line, Unit};
+use crate::console::widgets::chart::{Chart, Level, Line};
 use crate::console::widgets::lines::Lines;
+use crate::console::widgets::unit::Unit;
 use crate::model::cluster::Workload;
 use crate::model::reading::Reading;
 use crate::model::series::Signal;
@@ -37,17 +38,19 @@ pub struct Span {
     pub length: TimeDelta,
 }
 
+/// What the frames show.
+pub struct View<'a> {
+    /// The world.
+    pub world: &'a World,
+    /// The workload.
+    pub workload: &'a Workload,
+    /// The span of time.
+    pub span: Span,
+}
+
 /// Draws one frame. `chosen` marks the one that Enter enlarges.
-pub fn draw(
-    buf: &mut Buffer,
-    area: Rect,
-    ctx: &Ctx,
-    world: &World,
-    w: &Workload,
-    frame: usize,
-    span: Span,
-    chosen: bool,
-) {
+pub fn draw(buf: &mut Buffer, area: Rect, ctx: &Ctx, view: &View, frame: usize, chosen: bool) {
+    let View { world, workload: w, span } = view;
     let metrics = world.snapshot.metrics.workloads.get(&w.key);
     let to = span.end.unwrap_or(ctx.now);
     let from = to - span.length;

@@ -9,11 +9,11 @@ use crate::console::effect::{Effect, Target};
 use crate::console::pane::{Ctx, Pane};
 use crate::console::theme::Role;
 use crate::console::widgets::bar::sparkline;
-use crate::console::widgets::chart::Unit;
 use crate::console::widgets::cursor::{Cursor, Motion, Scroll};
 use crate::console::widgets::filter::{Field, Filter};
 use crate::console::widgets::table::{Cell, Column, Table};
 use crate::console::widgets::text::rule;
+use crate::console::widgets::unit::Unit;
 use crate::model::cluster::Workload;
 use crate::model::object::WorkloadKey;
 use crate::model::series::Signal;
@@ -217,7 +217,8 @@ impl Metrics {
             let cell =
                 Rect { x: body.x + cx * cw, y: body.y + cy * ch, width: cw - u16::from(columns > 1), height: ch };
             let chosen = self.look != Look::List && n == self.frame;
-            charts::draw(buf, cell, ctx, world, w, n, span, chosen);
+            let view = charts::View { world, workload: w, span };
+            charts::draw(buf, cell, ctx, &view, n, chosen);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::console::widgets::filter::{Field, Filter};
 use crate::console::widgets::table::{Cell, Column, Table};
 use crate::console::widgets::text::{flow, put_line, rule};
 use crate::model::action::QueueItem;
-use crate::model::finding::{Finding, FindingId, Subject};
+use crate::model::finding::{Finding, FindingId, Severity, Subject};
 use crate::model::mode::Mode;
 use crate::model::time::age;
 use ratatui::Frame;
@@ -122,6 +122,7 @@ fn passes(filter: &Filter, f: &Finding) -> bool {
         (Field::Kind, kind),
         (Field::Node, node),
         (Field::Health, show::severity_word(f.severity)),
+        (Field::Health, if f.severity >= Severity::High { "bad" } else { "warning" }),
     ])
 }
 
@@ -160,8 +161,10 @@ impl Pane for Overview {
     }
 
     fn sync(&mut self, ctx: &Ctx) {
+        if !self.world.as_ref().is_some_and(|w| Arc::ptr_eq(w, ctx.world)) {
+            self.tally = Tally::of(ctx.world);
+        }
         self.world = Some(ctx.world.clone());
-        self.tally = Tally::of(ctx.world);
         if let Some((finding, _)) = &mut self.detail
             && let Some(newer) = ctx.world.findings.iter().find(|f| f.id == finding.id)
         {

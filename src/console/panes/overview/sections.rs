@@ -110,6 +110,15 @@ fn source_summary(world: &World, ctx: &Ctx) -> Option<Chip> {
 /// Mode and brakes in words: first what stops everything.
 fn mode(world: &World) -> Vec<Chip> {
     let mut chips: Vec<Chip> = Vec::new();
+    match &world.link {
+        Link::Connected => {}
+        Link::Connecting { context } => chips.push(vec![(format!("connecting to {context}"), Role::Warning)]),
+        Link::Broken { why, retry } => {
+            let again =
+                retry.map_or_else(|| "no retry by itself".into(), |t| format!("next try at {}", t.format("%T UTC")));
+            chips.push(vec![("NOT CONNECTED ".into(), Role::Critical), (format!("{why}; {again}"), Role::Bad)]);
+        }
+    }
     let b = &world.brakes;
     if let Some(by) = &b.killed {
         chips.push(vec![(" KILLED ".into(), Role::ModeKilled), (format!(" {by}: nothing is written"), Role::Bad)]);
@@ -168,7 +177,7 @@ pub fn step(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) -> u16 {
     }
     let height = (lines.len() as u16 + 1).min(area.height);
     let title = format!("Step by step, round {}", s.round + 1);
-    section(buf, ctx, Rect { height, ..area }, &title, "S runs the next phase", lines);
+    section(buf, ctx, Rect { height, ..area }, &title, "waits for your next step", lines);
     height
 }
 

@@ -6,6 +6,7 @@ use crate::model::cluster::EventRow;
 use crate::model::object::{ObjectRef, WorkloadKey};
 use crate::model::snapshot::SourceState;
 use crate::model::time::{Timestamp, age};
+use std::fmt::Write as _;
 
 /// Whether an event is about a workload, one of its pods or one of its revisions.
 fn about_workload(world: &World, key: &WorkloadKey, o: &ObjectRef) -> bool {
@@ -40,8 +41,12 @@ fn about(world: &World, key: &Key, o: &ObjectRef) -> bool {
 pub fn text(world: &World, key: &Key, now: Timestamp) -> String {
     let mut out = String::new();
     match world.snapshot.source("events") {
-        SourceState::Denied { why } => out.push_str(&format!("Events are denied: {why}\n\n")),
-        SourceState::Failed { why, .. } => out.push_str(&format!("Events are not up to date: {why}\n\n")),
+        SourceState::Denied { why } => {
+            let _ = write!(out, "Events are denied: {why}\n\n");
+        }
+        SourceState::Failed { why, .. } => {
+            let _ = write!(out, "Events are not up to date: {why}\n\n");
+        }
         _ => {}
     }
     let found: Vec<&EventRow> =
@@ -52,8 +57,8 @@ pub fn text(world: &World, key: &Key, now: Timestamp) -> String {
     for e in found {
         let kind = if e.warning { "Warning" } else { "Normal " };
         let times = if e.count > 1 { format!(" x{}", e.count) } else { String::new() };
-        out.push_str(&format!("{:>6} ago  {kind}  {}{times}  {}\n", age(now, e.last), e.reason, e.object));
-        out.push_str(&format!("            {}\n", e.message));
+        let _ = writeln!(out, "{:>6} ago  {kind}  {}{times}  {}", age(now, e.last), e.reason, e.object);
+        let _ = writeln!(out, "            {}", e.message);
     }
     out
 }

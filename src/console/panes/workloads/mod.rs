@@ -263,9 +263,11 @@ impl Pane for Workloads {
     }
 
     fn sync(&mut self, ctx: &Ctx) {
+        if !self.world.as_ref().is_some_and(|w| Arc::ptr_eq(w, ctx.world)) {
+            self.worst = health::worst(ctx.world);
+            self.counts = Counts::of(ctx.world, &self.worst);
+        }
         self.world = Some(ctx.world.clone());
-        self.worst = health::worst(ctx.world);
-        self.counts = Counts::of(ctx.world, &self.worst);
         self.rebuild(ctx);
     }
 
@@ -326,7 +328,7 @@ impl Pane for Workloads {
         match command {
             CommandId::Open | CommandId::Copy | CommandId::Events if self.key().is_none() => none(),
             CommandId::Open if self.below().is_none() => {
-                Some("a container is the last level: L shows its log, Y the pod".into())
+                Some("a container is the last level; its log and the YAML of its pod can be shown".into())
             }
             CommandId::Back if self.way.is_empty() && self.at.filter.is_empty() => {
                 Some("nothing to step out of".into())

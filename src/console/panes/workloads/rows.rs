@@ -6,8 +6,8 @@ use super::level::{Place, pod_key};
 use crate::autopilot::world::World;
 use crate::console::pane::Ctx;
 use crate::console::theme::{Glyphs, Role};
-use crate::console::widgets::chart::Unit;
 use crate::console::widgets::table::Cell;
+use crate::console::widgets::unit::Unit;
 use crate::model::cluster::{NodeRow, Owner, Workload};
 use crate::model::object::WorkloadKind;
 use crate::model::pod::{Amount, ContainerRow, ContainerSpec, PodRow};
@@ -252,19 +252,19 @@ impl<'a> Rows<'a> {
         match (place, column) {
             (Place::Workload(i), 0) => {
                 let known = health::pods_known(self.world);
-                SortKey::Number(-(health::of_workload(&s.workloads[i as usize], self.worst, known) as u8 as f64))
+                SortKey::Number(-f64::from(health::of_workload(&s.workloads[i as usize], self.worst, known) as u8))
             }
             (Place::Workload(i), 7) => {
                 s.workloads[i as usize].created.map_or(SortKey::Missing, |c| SortKey::Number(c.timestamp() as f64))
             }
             (Place::Pod(i, j), 0) => {
-                SortKey::Number(-(health::of_pod(&s.workloads[i as usize].pods[j as usize]) as u8 as f64))
+                SortKey::Number(-f64::from(health::of_pod(&s.workloads[i as usize].pods[j as usize]) as u8))
             }
             (Place::Pod(i, j), 6) => {
                 SortKey::Number(s.workloads[i as usize].pods[j as usize].created.timestamp() as f64)
             }
             (Place::Node(i), 9) => SortKey::Number(s.nodes[i as usize].created.timestamp() as f64),
-            (Place::Node(i), 0) => SortKey::Number(-(health::of_node(&s.nodes[i as usize]) as u8 as f64)),
+            (Place::Node(i), 0) => SortKey::Number(-f64::from(health::of_node(&s.nodes[i as usize]) as u8)),
             (Place::Workload(i), 8 | 11) => {
                 let u = usage::of_workload(&s.metrics, &s.workloads[i as usize]);
                 SortKey::falling(if column == 8 { &u.cpu } else { &u.memory })

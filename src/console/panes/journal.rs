@@ -212,8 +212,9 @@ impl Pane for Journal {
         self.detail.as_ref().map_or_else(String::new, |(e, _)| format!("entry {}", e.seq))
     }
 
+    /// None while a detail is open: it is not filtered, and stepping back closes it first.
     fn filter(&self) -> &str {
-        self.filter.source()
+        if self.detail.is_some() { "" } else { self.filter.source() }
     }
 
     fn set_filter(&mut self, filter: String, _: &Ctx) {

@@ -130,6 +130,24 @@ fn limits_requests_and_rollouts_stand_in_the_chart() {
 }
 
 #[test]
+fn stepping_back_closes_the_detail_before_the_filter() {
+    let world = Arc::new(troubled());
+    let theme = unicode();
+    let c = ctx(&world, &theme, true);
+    for id in [PaneId::Overview, PaneId::Metrics, PaneId::Actions, PaneId::Journal] {
+        let mut p = pane(id);
+        p.sync(&c);
+        p.set_filter("c".into(), &c);
+        p.run(CommandId::Open, &c);
+        assert_eq!(p.filter(), "", "{id:?}");
+        p.run(CommandId::Back, &c);
+        assert_eq!(p.filter(), "c", "{id:?}");
+        p.run(CommandId::Back, &c);
+        assert_eq!((p.filter(), p.why_not(CommandId::Back, &c).is_some()), ("", true), "{id:?}");
+    }
+}
+
+#[test]
 fn a_lost_connection_is_told_first() {
     let mut world = healthy();
     world.link =

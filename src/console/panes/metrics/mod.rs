@@ -340,8 +340,9 @@ impl Pane for Metrics {
         }
     }
 
+    /// None over charts: they are not filtered, and stepping back leaves them first.
     fn filter(&self) -> &str {
-        self.filter.source()
+        if self.look == Look::List { self.filter.source() } else { "" }
     }
 
     fn set_filter(&mut self, filter: String, _: &Ctx) {

@@ -285,8 +285,9 @@ impl Pane for Overview {
             .map_or_else(String::new, |(f, _)| format!("{} {}", f.fault.class(), subject_short(&f.subject)))
     }
 
+    /// None while a detail is open: it is not filtered, and stepping back closes it first.
     fn filter(&self) -> &str {
-        self.filter.source()
+        if self.detail.is_some() { "" } else { self.filter.source() }
     }
 
     fn set_filter(&mut self, filter: String, _: &Ctx) {

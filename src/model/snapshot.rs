@@ -6,7 +6,7 @@ use super::reading::Reading;
 use super::series::{Series, Signal};
 use super::time::Timestamp;
 use chrono::TimeDelta;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// How one source (a watched kind, or Prometheus) is doing.
@@ -180,6 +180,8 @@ pub struct MetricsView {
     pub slos: Arc<[SloReadings]>,
     /// Share of memory in use per node, 0..1.
     pub node_memory: Arc<HashMap<Arc<str>, Reading>>,
+    /// Workloads whose p99 lies beyond the last finite bucket of their histogram: the true value is larger.
+    pub saturated: Arc<HashSet<WorkloadKey>>,
 }
 
 impl Default for MetricsView {
@@ -192,6 +194,7 @@ impl Default for MetricsView {
             pods: Arc::default(),
             slos: Arc::from([]),
             node_memory: Arc::default(),
+            saturated: Arc::default(),
         }
     }
 }

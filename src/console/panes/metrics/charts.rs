@@ -58,9 +58,10 @@ pub fn draw(buf: &mut Buffer, area: Rect, ctx: &Ctx, view: &View, frame: usize, 
     let signals = FRAMES[frame];
     let unit = Unit::of(signals[0]);
     let (request, limit) = bounds.for_signal(signals[0]);
+    let saturated = world.snapshot.metrics.saturated.contains(&w.key);
     let levels = [(request, Role::Request), (limit, Role::Limit)];
     let chart = Chart {
-        title: title(ctx, metrics.map(|m| &**m), signals, (request, limit), chosen),
+        title: title(ctx, metrics.map(|m| &**m), signals, (request, limit), chosen, saturated),
         from: from.timestamp() as f64,
         to: to.timestamp() as f64,
         now: ctx.now.timestamp() as f64,
@@ -90,6 +91,7 @@ fn title(
     signals: &[Signal],
     (request, limit): (Option<f64>, Option<f64>),
     chosen: bool,
+    saturated: bool,
 ) -> Vec<(String, Role)> {
     let unit = Unit::of(signals[0]);
     let mark = if chosen { ctx.theme.glyphs.cursor } else { " " };
@@ -100,6 +102,11 @@ fn title(
         }
         let line_role = if signals.len() > 1 { role } else { Role::Title };
         out.push((format!("{} ", signal.title()), line_role));
+        let known = metrics.is_some_and(|m| m.now(*signal).last().is_some());
+        if saturated && known && *signal == Signal::LatencyP99 {
+            // Beyond the last bucket of the histogram the number is a lower bound.
+            out.push(("more than ".into(), Role::Warning));
+        }
         out.push(match metrics.map(|m| m.now(*signal)) {
             None | Some(Reading::Absent) => (show::absent(&ctx.theme.glyphs).into(), Role::Stale),
             Some(Reading::Stale { value, at }) => {
@@ -174,4 +181,28 @@ pub fn profile(world: &World, ctx: &Ctx) -> Lines {
         }
     }
     l
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixtures::{ago, ctx, troubled, unicode};
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_latency_beyond_the_last_bucket_is_called_a_lower_bound() {
+        let world = Arc::new(troubled());
+        let theme = unicode();
+        let c = ctx(&world, &theme, true);
+        let mut m = (**world.snapshot.metrics.workloads.values().next().unwrap()).clone();
+        m.now[Signal::LatencyP99 as usize] = Reading::Value { value: 10.0, at: ago(12) };
+        let text = |saturated| {
+            title(&c, Some(&m), FRAMES[4], (None, None), false, saturated)
+                .into_iter()
+                .map(|(t, _)| t)
+                .collect::<String>()
+        };
+        assert!(text(true).contains("p99 more than 10.0s"), "{}", text(true));
+        assert!(!text(false).contains("more than"));
+    }
 }

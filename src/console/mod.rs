@@ -3,4 +3,6 @@
 pub mod command;
 pub mod effect;
 pub mod pane;
+pub mod panes;
 pub mod theme;
+pub mod widgets;

@@ -1,0 +1,27 @@
+//! The panes: views over the loop's world, each a small state and a pure drawing.
+
+pub mod actions;
+#[cfg(test)]
+pub mod fixtures;
+pub mod health;
+pub mod journal;
+pub mod metrics;
+pub mod overview;
+pub mod show;
+#[cfg(test)]
+mod tests;
+pub mod usage;
+pub mod workloads;
+
+use super::pane::Pane;
+
+/// All panes of the console but Help, which the shell draws from the command registry.
+pub fn all() -> Vec<Box<dyn Pane>> {
+    vec![
+        Box::new(overview::Overview::default()),
+        Box::new(workloads::Workloads::default()),
+        Box::new(metrics::Metrics::default()),
+        Box::new(actions::Actions::default()),
+        Box::new(journal::Journal::default()),
+    ]
+}

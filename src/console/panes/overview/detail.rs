@@ -1,0 +1,75 @@
+//! One finding in full: the evidence it rests on, and what is planned against it.
+
+use super::super::show;
+use super::action_for;
+use crate::autopilot::world::World;
+use crate::console::pane::Ctx;
+use crate::console::theme::Role;
+use crate::console::widgets::lines::Lines;
+use crate::model::finding::Finding;
+use crate::model::time::age;
+
+/// The finding as text.
+pub fn lines(f: &Finding, world: &World, ctx: &Ctx) -> Lines {
+    let mut l = Lines::default();
+    let (glyph, role) = show::severity(f.severity, &ctx.theme.glyphs);
+    l.add(2, vec![(format!("{glyph} "), role), (f.title.to_string(), Role::Title)]);
+    if !world.findings.iter().any(|now| now.id == f.id) {
+        l.text("Gone: the last round did not find this any more.", Role::Good);
+    }
+    l.field("severity", show::severity_word(f.severity), role);
+    l.field("class", f.fault.class(), Role::Text);
+    l.field("subject", f.subject.to_string(), Role::Text);
+    l.field("since", format!("{} ago, {}", age(ctx.now, f.since), f.since.format("%F %T UTC")), Role::Text);
+    plan(&mut l, f, world, ctx);
+    l.head("Evidence");
+    for (n, e) in f.evidence.iter().enumerate() {
+        l.item(&format!("{}.", n + 1), vec![(e.says.to_string(), Role::Text)]);
+        let when = e.at.map_or_else(|| "no time given".into(), |at| format!("{} ago", age(ctx.now, at)));
+        l.add(3, vec![("   ".into(), Role::Text), (format!("{}, {when}", e.source), Role::Muted)]);
+    }
+    if !f.pods.is_empty() {
+        l.head(&format!("Pods {}", f.pods.len()));
+        for p in f.pods.iter().take(50) {
+            l.item("-", vec![(format!("{}/{}", p.namespace, p.name), Role::Text)]);
+        }
+        if f.pods.len() > 50 {
+            l.text(format!("  and {} more", f.pods.len() - 50), Role::Muted);
+        }
+    }
+    if !f.related.is_empty() {
+        l.head("Related");
+        for o in &f.related {
+            l.item("-", vec![(o.to_string(), Role::Text)]);
+        }
+    }
+    l
+}
+
+fn plan(l: &mut Lines, f: &Finding, world: &World, ctx: &Ctx) {
+    l.head("Plan");
+    let Some(item) = action_for(world, &f.id) else {
+        let why = world.unplanned.get(&f.id).map_or("nothing is planned yet", |why| why);
+        l.item("-", vec![("no proposal: ".into(), Role::Warning), (why.to_owned(), Role::Text)]);
+        return;
+    };
+    let p = &item.proposal;
+    l.item(
+        ctx.theme.glyphs.arrow,
+        vec![
+            (p.title.to_string(), Role::Text),
+            (format!("  {}, {}, risk {}", p.id, item.state.word(), show::risk(p.risk).0), Role::Muted),
+        ],
+    );
+    l.add(
+        2,
+        vec![
+            ("  expected: ".into(), Role::Muted),
+            (p.effect.text.clone(), Role::Text),
+            (format!(" ({})", p.effect.basis), Role::Muted),
+        ],
+    );
+    if let Some(refusal) = item.blocked.first() {
+        l.add(2, vec![("  blocked: ".into(), Role::Warning), (refusal.to_string(), Role::Text)]);
+    }
+}

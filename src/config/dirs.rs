@@ -1,6 +1,7 @@
 //! Where kansole keeps its files, after the XDG base directory rules.
 
 use etcetera::base_strategy::{BaseStrategy, Xdg};
+use super::problem::{Problem, Source, one_of};
 use std::path::{Path, PathBuf};
 
 /// The operator's own directories.
@@ -53,6 +54,35 @@ pub fn find(name: &str, what: &str, dirs: &Dirs, shipped: &[(&str, &str)]) -> Re
         return Ok((format!("{what}s/{name}.toml"), (*text).to_owned()));
     }
     Err(format!("there is no {what} {name:?}"))
+}
+
+/// [`find`] for the next file of a chain of inheritance: `chain` holds the names before it, `child` the file
+/// and text that names it. What is missing or goes in a circle is told at the child's `inherits`.
+pub fn ancestor(
+    name: &str,
+    what: &str,
+    dirs: &Dirs,
+    shipped: &[(&str, &str)],
+    chain: &[String],
+    child: Option<&(String, String)>,
+) -> Result<(String, String), Problem> {
+    let (why, remedy) = if chain.iter().any(|n| n == name) {
+        let circle = format!("inherits from itself: {} → {name}", chain.join(" → "));
+        (circle, "remove one of the inherits lines".to_owned())
+    } else {
+        match find(name, what, dirs, shipped) {
+            Ok(found) => return Ok(found),
+            Err(why) => {
+                let known = names(what, dirs, shipped);
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                (why, one_of(name, &known))
+            }
+        }
+    };
+    Err(match child {
+        Some((file, text)) => Source::parse(file, text)?.problem("inherits", why, remedy),
+        None => Problem { file: name.to_owned(), line: 0, column: 0, key: String::new(), what: why, remedy },
+    })
 }
 
 /// Names of all keymaps or themes: shipped ones first, then the operator's.

@@ -11,7 +11,7 @@
 //! ```
 
 use super::chord::{Chord, written};
-use super::dirs::{Dirs, find, names};
+use super::dirs::{Dirs, ancestor};
 use super::problem::{Problem, Problems, Source, one_of};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
@@ -52,19 +52,13 @@ pub fn load(name: &str, dirs: &Dirs, known: &[Bindable]) -> Result<Bindings, Pro
     let mut bound: Vec<Bound> = Vec::new();
     let mut problems = Vec::new();
     let mut chain: Vec<String> = Vec::new();
+    let mut child: Option<(String, String)> = None;
     let mut next = Some(name.to_owned());
     while let Some(name) = next.take() {
-        if chain.contains(&name) {
-            let text = format!("inherits from itself: {} → {name}", chain.join(" → "));
-            return Err(nowhere(&name, text, "remove one of the inherits lines".into()).into());
-        }
-        let (file, text) = find(&name, "keymap", dirs, &SHIPPED).map_err(|why| {
-            let known = names("keymap", dirs, &SHIPPED);
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            nowhere(chain.last().unwrap_or(&name), why, one_of(&name, &known))
-        })?;
+        let (file, text) = ancestor(&name, "keymap", dirs, &SHIPPED, &chain, child.as_ref())?;
         next = read(&file, &text, chain.len(), known, &mut bound, &mut problems)?;
         chain.push(name);
+        child = Some((file, text));
     }
     if problems.is_empty() {
         problems = conflicts(&bound);
@@ -74,10 +68,6 @@ pub fn load(name: &str, dirs: &Dirs, known: &[Bindable]) -> Result<Bindings, Pro
     } else {
         Err(Problems(problems))
     }
-}
-
-fn nowhere(file: &str, what: String, remedy: String) -> Problem {
-    Problem { file: file.to_owned(), line: 0, column: 0, key: String::new(), what, remedy }
 }
 
 /// Reads one file of the chain; bindings already there (from a nearer file) win. Gives what it inherits.

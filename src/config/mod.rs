@@ -14,3 +14,6 @@ pub mod watch;
 
 pub use load::{Loaded, Overrides, load};
 pub use settings::Settings;
+
+#[cfg(test)]
+mod tests;

@@ -143,11 +143,34 @@ impl<'a> Source<'a> {
             let field = quoted.first().copied().unwrap_or_default();
             (format!("{field:?} is missing"), format!("add {field} = …"))
         } else {
-            (message.replace('\n', ", "), "see docs/configuration.md for what it takes".to_owned())
+            plain(message)
         };
-        // An element of an array or a whole table has no key of its own: its value's place is better.
         self.problem(&key, what, remedy)
     }
+}
+
+/// What serde says about a value of the wrong type, in the operator's words.
+fn plain(message: &str) -> (String, String) {
+    let message = message.replace('\n', ", ");
+    // Our own readers of durations say what to write after a colon.
+    if let Some((what, remedy)) = message.split_once(": write ") {
+        return (what.to_owned(), format!("write {remedy}"));
+    }
+    let found = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    let Some((found, wanted)) = found.and_then(|f| f.rsplit_once(", expected ")) else {
+        return (message, "correct the value".to_owned());
+    };
+    let remedy = match wanted {
+        "u32" | "u64" | "usize" => "write a whole number of at least 0",
+        "f64" => "write a number",
+        "a boolean" => "write true or false",
+        "a string" => "write text in quotes",
+        "a sequence" => "write a list in [ ]",
+        "a map" => "write a table in { }",
+        _ if wanted.starts_with("struct") => "write a table in { } or as a [section]",
+        _ => return (format!("{found} does not belong here"), format!("write {wanted}")),
+    };
+    (format!("{found} does not belong here"), remedy.to_owned())
 }
 
 /// Collects spans of all keys below a table.

@@ -8,7 +8,7 @@
 //! focus = { fg = "sea", modifiers = ["bold"] }
 //! ```
 
-use super::dirs::{Dirs, find, names};
+use super::dirs::{Dirs, ancestor};
 use super::problem::{Problem, Problems, Source, one_of};
 use ratatui::style::{Color, Modifier, Style};
 use std::collections::BTreeMap;
@@ -90,24 +90,13 @@ pub fn load(name: &str, dirs: &Dirs, roles: &[&str]) -> Result<Vec<Style>, Probl
     }
 }
 
-fn nowhere(file: &str, what: String, remedy: String) -> Problem {
-    Problem { file: file.to_owned(), line: 0, column: 0, key: String::new(), what, remedy }
-}
-
 fn chain(name: &str, dirs: &Dirs) -> Result<Vec<Layer>, Problem> {
     let mut layers: Vec<Layer> = Vec::new();
     let mut seen: Vec<String> = Vec::new();
     let mut next = Some(name.to_owned());
     while let Some(name) = next.take() {
-        if seen.contains(&name) {
-            let what = format!("inherits from itself: {} → {name}", seen.join(" → "));
-            return Err(nowhere(&name, what, "remove one of the inherits lines".into()));
-        }
-        let (file, text) = find(&name, "theme", dirs, &SHIPPED).map_err(|why| {
-            let known = names("theme", dirs, &SHIPPED);
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            nowhere(layers.last().map_or(&name, |l| &l.file), why, one_of(&name, &known))
-        })?;
+        let child = layers.last().map(|l| (l.file.clone(), l.text.clone()));
+        let (file, text) = ancestor(&name, "theme", dirs, &SHIPPED, &seen, child.as_ref())?;
         let table: Table = {
             let source = Source::parse(&file, &text)?;
             let table: Table = toml::from_str(&text).map_err(|e| source.refusal(&e))?;

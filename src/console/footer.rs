@@ -38,7 +38,7 @@ pub fn view(model: &Model, frame: &mut Frame, area: Rect) {
     } else if model.typed.is_empty() {
         draw(model, frame, Rect { width: room as u16, ..area }, here(model));
     } else {
-        let text = format!(" {} …", written(&model.typed));
+        let text = format!(" {} {}", written(&model.typed), theme.glyphs.ellipsis);
         frame.buffer_mut().set_stringn(area.x, area.y, text, room, theme.style(Role::Key));
     }
     let x = area.right().saturating_sub(right as u16);

@@ -44,17 +44,15 @@ pub fn cut(text: &str, width: usize, theme: &Theme) -> String {
     out
 }
 
-/// Cluster and mode on the left, connection and freshness on the right.
+/// Cluster and mode on the left, freshness on the right.
 fn first(model: &Model, frame: &mut Frame, area: Rect) {
     let theme = &model.look.theme;
-    let fresh = freshness(model);
+    let fresh = freshness(model, area.width);
     let right_width: usize = fresh.iter().map(Span::width).sum();
     let (word, why, role) = mode(model);
     let shape = shape(word, theme);
     let mode = format!(" {shape} {word} ");
-    let link = link(model);
-    let link_width = link.as_ref().map_or(0, |s| s.width() + 1);
-    let room = (area.width as usize).saturating_sub(right_width + mode.width() + link_width + 4);
+    let room = (area.width as usize).saturating_sub(right_width + mode.width() + 5);
     let context = cut(&model.world.snapshot.cluster.context, room.max(6), theme);
     let left = room.saturating_sub(context.width());
     let mut spans = vec![
@@ -64,10 +62,6 @@ fn first(model: &Model, frame: &mut Frame, area: Rect) {
     ];
     if left > 8 && !why.is_empty() {
         spans.push(Span::styled(format!(" {}", cut(&why, left - 1, theme)), theme.style(Role::Warning)));
-    }
-    if let Some(link) = link {
-        spans.push(Span::raw(" "));
-        spans.push(link);
     }
     frame.buffer_mut().set_line(area.x, area.y, &Line::from(spans), area.width);
     let x = area.right().saturating_sub(right_width as u16 + 1).max(area.x);
@@ -115,21 +109,24 @@ fn shape(word: &str, theme: &Theme) -> &'static str {
 fn link(model: &Model) -> Option<Span<'static>> {
     let theme = &model.look.theme;
     match &model.world.link {
-        Link::Connecting { .. } => Some(Span::styled("CONNECTING", theme.style(Role::Warning))),
-        Link::Broken { .. } => Some(Span::styled("DISCONNECTED", theme.style(Role::Critical))),
+        Link::Connecting { .. } => Some(Span::styled(" CONNECTING ", theme.style(Role::Warning))),
+        Link::Broken { .. } => Some(Span::styled(" DISCONNECTED ", theme.style(Role::Critical))),
         Link::Connected if matches!(model.world.snapshot.api.state, SourceState::Failed { .. }) => {
-            Some(Span::styled("DISCONNECTED", theme.style(Role::Critical)))
+            Some(Span::styled(" DISCONNECTED ", theme.style(Role::Critical)))
         }
         Link::Connected => None,
     }
 }
 
 /// `api 2s · pods 5s · prom 12s`: how old what is shown is.
-fn freshness(model: &Model) -> Vec<Span<'static>> {
+///
+/// Narrow terminals get a mark in place of the word, so that the cluster's name stays readable.
+fn freshness(model: &Model, width: u16) -> Vec<Span<'static>> {
     let theme = &model.look.theme;
     let snapshot = &model.world.snapshot;
     let parts =
         [("api", &snapshot.api.state), ("pods", snapshot.source("pods")), ("prom", &snapshot.metrics.state)];
+    let lost = if width < 80 { theme.glyphs.bad.to_owned() } else { "lost ".to_owned() };
     let mut spans = Vec::new();
     for (i, (name, state)) in parts.into_iter().enumerate() {
         if i > 0 {
@@ -138,7 +135,7 @@ fn freshness(model: &Model) -> Vec<Span<'static>> {
         let fresh = state.is_fresh(model.now, model.stale_after);
         let text = match state {
             SourceState::Live { last } => age(model.now, *last),
-            SourceState::Failed { last: Some(last), .. } => format!("lost {}", age(model.now, *last)),
+            SourceState::Failed { last: Some(last), .. } => format!("{lost}{}", age(model.now, *last)),
             SourceState::Failed { last: None, .. } => "failed".to_owned(),
             SourceState::Syncing { .. } => "syncing".to_owned(),
             SourceState::Denied { .. } => "denied".to_owned(),
@@ -150,15 +147,17 @@ fn freshness(model: &Model) -> Vec<Span<'static>> {
     spans
 }
 
-/// Panes with their keys, and how many proposals wait.
+/// Panes with their keys, whether the link is down, and how many proposals wait.
 fn tabs(model: &Model, frame: &mut Frame, area: Rect) {
     let theme = &model.look.theme;
+    let mut right: Vec<Span> = link(model).into_iter().collect();
     let pending = model.world.pending();
-    let waiting = match pending {
-        0 => String::new(),
-        n => format!(" {} {n} pending ", theme.glyphs.warning),
-    };
-    let room = (area.width as usize).saturating_sub(waiting.width() + 1);
+    if pending > 0 {
+        let waiting = format!(" {} {pending} pending ", theme.glyphs.warning);
+        right.push(Span::styled(waiting, theme.style(Role::Warning)));
+    }
+    let right_width: usize = right.iter().map(Span::width).sum();
+    let room = (area.width as usize).saturating_sub(right_width + 1);
     let full: usize = model.panes.iter().map(|p| p.id().as_str().len() + 4).sum();
     let mut spans = vec![Span::raw(" ")];
     for (i, pane) in model.panes.iter().enumerate() {
@@ -174,8 +173,8 @@ fn tabs(model: &Model, frame: &mut Frame, area: Rect) {
         spans.push(Span::raw("  "));
     }
     frame.buffer_mut().set_line(area.x, area.y, &Line::from(spans), room as u16);
-    let x = area.right().saturating_sub(waiting.width() as u16);
-    frame.buffer_mut().set_stringn(x, area.y, &waiting, waiting.width(), theme.style(Role::Warning));
+    let x = area.right().saturating_sub(right_width as u16);
+    frame.buffer_mut().set_line(x, area.y, &Line::from(right), right_width as u16);
 }
 
 fn go_key(model: &Model, pane: PaneId) -> String {

@@ -21,9 +21,10 @@ use futures::{FutureExt as _, StreamExt as _};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 /// Most events worked in before a frame is drawn.
@@ -71,6 +72,8 @@ struct Shell {
     start: Reload,
     /// Set once leaving has begun: when it must be over.
     leave: Option<Instant>,
+    /// Told when the loop has finished what it had to finish.
+    finished: Arc<Notify>,
     exit: Exit,
 }
 
@@ -164,13 +167,14 @@ pub async fn run(start: Start) -> io::Result<Exit> {
     let reload =
         Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, theme: None };
     let mut shell =
-        Shell { handle: start.handle, inbox, screen, terminal, start: reload, leave: None, exit: Exit::Left };
+        Shell { handle: start.handle, inbox, screen, terminal, start: reload, leave: None, finished: Arc::default(), exit: Exit::Left };
     let size = shell.screen.size()?;
     model.size = (size.width, size.height);
     shell.draw(&mut model)?;
     let mut drawn = Instant::now();
     let mut events = EventStream::new();
-    let mut loop_lives = true;
+    let finished = shell.finished.clone();
+    let (mut loop_lives, mut reading) = (true, true);
     loop {
         let tick = Instant::now() + (model.next_change() - Utc::now()).to_std().unwrap_or_default();
         let next_frame = drawn + frame;
@@ -183,10 +187,11 @@ pub async fn run(start: Start) -> io::Result<Exit> {
             },
             _ = &mut lost, if shell.exit == Exit::Left => { shell.exit = Exit::Ended; Msg::End }
             () = sleep_until(shell.leave.unwrap_or(drawn)), if shell.leave.is_some() => return Ok(shell.exit),
-            event = events.next() => match event {
+            () = finished.notified() => return Ok(shell.exit),
+            event = events.next(), if reading => match event {
                 Some(Ok(event)) => { shell.input(&mut model, event, &mut events)?; continue }
                 // The terminal cannot be read any more: the same as if it had gone.
-                Some(Err(_)) | None => { shell.exit = Exit::Ended; Msg::End }
+                Some(Err(_)) | None => { reading = false; shell.exit = Exit::Ended; Msg::End }
             },
             changed = worlds.changed(), if loop_lives => {
                 if changed.is_ok() {
@@ -345,6 +350,12 @@ impl Shell {
             return;
         }
         self.leave = Some(now + if self.exit == Exit::Left { LEAVE } else { LEAVE_NOW });
-        self.send(Command::Shutdown);
+        let (commands, finished) = (self.handle.commands.clone(), self.finished.clone());
+        tokio::spawn(async move {
+            let (tx, rx) = oneshot::channel();
+            let _ = commands.send((Command::Shutdown, tx)).await;
+            let _ = rx.await;
+            finished.notify_one();
+        });
     }
 }

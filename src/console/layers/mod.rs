@@ -96,6 +96,7 @@ pub fn popup(frame: &mut Frame, area: Rect, width: u16, height: u16, title: &str
 /// Clears an area and draws a border with a title around it; gives the inside.
 pub fn boxed(frame: &mut Frame, area: Rect, title: &str, theme: &Theme) -> Rect {
     let area = area.intersection(frame.area());
+    let title = if theme.glyphs.ascii { title.replace('·', "-") } else { title.to_owned() };
     let block = Block::bordered()
         .border_set(borders(theme))
         .border_style(theme.style(Role::Focus))

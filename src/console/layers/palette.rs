@@ -60,7 +60,8 @@ impl Palette {
                 name.max(doc).map(|s| (s, i))
             })
             .collect();
-        scored.sort_by_key(|(score, i)| (std::cmp::Reverse(*score), *i));
+        // What can be done now comes first.
+        scored.sort_by_key(|(score, i)| (self.entries[*i].why_not.is_some(), std::cmp::Reverse(*score), *i));
         self.found = scored.into_iter().map(|(_, i)| i).collect();
     }
 
@@ -137,6 +138,6 @@ impl Layer for Palette {
     }
 
     fn hints(&self) -> Vec<(String, String)> {
-        [("↑↓", "choose"), ("enter", "run"), ("esc", "close")].map(|(k, w)| (k.into(), w.into())).into()
+        [("up/down", "choose"), ("enter", "run"), ("esc", "close")].map(|(k, w)| (k.into(), w.into())).into()
     }
 }

@@ -121,7 +121,7 @@ impl Layer for Text {
     }
 
     fn hints(&self) -> Vec<(String, String)> {
-        [("↑↓", "scroll"), ("/", "search"), ("n", "next"), ("w", "wrap"), ("y", "copy"), ("esc", "close")]
+        [("up/down", "scroll"), ("/", "search"), ("n", "next"), ("w", "wrap"), ("y", "copy"), ("esc", "close")]
             .map(|(k, w)| (k.into(), w.into()))
             .into()
     }

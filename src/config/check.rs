@@ -56,7 +56,8 @@ fn connection(s: &Settings, out: &mut Vec<Complaint>) {
     let c = &s.connection;
     let url = c.prometheus.strip_prefix("http://").or_else(|| c.prometheus.strip_prefix("https://"));
     let known = matches!(c.prometheus.as_str(), "auto" | "none");
-    if !known && !url.is_some_and(|rest| !rest.trim_start_matches('/').is_empty() && !rest.contains(char::is_whitespace))
+    if !known
+        && !url.is_some_and(|rest| !rest.trim_start_matches('/').is_empty() && !rest.contains(char::is_whitespace))
     {
         say(
             out,
@@ -158,12 +159,7 @@ fn slos(s: &Settings, out: &mut Vec<Complaint>) {
             );
         }
         if !(slo.objective > 0.0 && slo.objective < 1.0) {
-            say(
-                out,
-                &key("objective"),
-                format!("{} is not between 0 and 1", slo.objective),
-                "write 99.9 % as 0.999",
-            );
+            say(out, &key("objective"), format!("{} is not between 0 and 1", slo.objective), "write 99.9 % as 0.999");
         }
         if !(1..=90).contains(&slo.days) {
             say(out, &key("days"), format!("{} days is no budget period", slo.days), "write 1 to 90");
@@ -173,7 +169,12 @@ fn slos(s: &Settings, out: &mut Vec<Complaint>) {
             Indicator::LatencyAbove(limit) => positive(out, &key("indicator"), *limit),
             Indicator::Query { bad, total } => {
                 if !bad.contains("$window") || !total.contains("$window") {
-                    say(out, &key("indicator"), "the query has no range", "write $window where the range goes, as in [$window]");
+                    say(
+                        out,
+                        &key("indicator"),
+                        "the query has no range",
+                        "write $window where the range goes, as in [$window]",
+                    );
                 }
             }
         }
@@ -184,7 +185,12 @@ fn plan(s: &Settings, out: &mut Vec<Complaint>) {
     let p = &s.plan;
     at_least(out, "plan.expiry", p.expiry, Duration::from_secs(30));
     if !(p.memory_factor > 1.0 && p.memory_factor <= 10.0) {
-        say(out, "plan.memory_factor", format!("{} raises nothing or too much", p.memory_factor), "write a number above 1 and at most 10");
+        say(
+            out,
+            "plan.memory_factor",
+            format!("{} raises nothing or too much", p.memory_factor),
+            "write a number above 1 and at most 10",
+        );
     }
     share(out, "plan.memory_node_share", p.memory_node_share);
     count(out, "plan.memory_raises", u64::from(p.memory_raises));

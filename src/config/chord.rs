@@ -75,7 +75,10 @@ impl Chord {
             _ => named(rest).ok_or_else(|| unknown(text, rest))?,
         };
         if let (KeyCode::Char(c), true) = (code, modifiers.contains(KeyModifiers::SHIFT)) {
-            return Err((format!("key {text:?} holds shift with a character"), format!("write {:?}", c.to_uppercase().to_string())));
+            return Err((
+                format!("key {text:?} holds shift with a character"),
+                format!("write {:?}", c.to_uppercase().to_string()),
+            ));
         }
         Ok(Self::of(&KeyEvent::new(code, modifiers)))
     }
@@ -135,7 +138,21 @@ mod tests {
 
     #[test]
     fn keys_read_back_as_they_are_written() {
-        for text in ["q", "G", "ctrl-r", "alt-x", "backtab", "g g", "ctrl-alt-delete", "f5", "-", "ctrl--", "+", "space", "shift-up"] {
+        for text in [
+            "q",
+            "G",
+            "ctrl-r",
+            "alt-x",
+            "backtab",
+            "g g",
+            "ctrl-alt-delete",
+            "f5",
+            "-",
+            "ctrl--",
+            "+",
+            "space",
+            "shift-up",
+        ] {
             assert_eq!(written(&Chord::sequence(text).unwrap()), text);
         }
     }

@@ -1,7 +1,7 @@
 //! Where kansole keeps its files, after the XDG base directory rules.
 
-use etcetera::base_strategy::{BaseStrategy, Xdg};
 use super::problem::{Problem, Source, one_of};
+use etcetera::base_strategy::{BaseStrategy, Xdg};
 use std::path::{Path, PathBuf};
 
 /// The operator's own directories.
@@ -38,11 +38,8 @@ impl Dirs {
 /// Gives the name for messages and the text. `what` is `keymap` or `theme`, and its plural the folder.
 pub fn find(name: &str, what: &str, dirs: &Dirs, shipped: &[(&str, &str)]) -> Result<(String, String), String> {
     let is_path = name.contains('/') || Path::new(name).extension().is_some_and(|e| e == "toml");
-    let own = if is_path {
-        PathBuf::from(name)
-    } else {
-        dirs.config.join(format!("{what}s")).join(format!("{name}.toml"))
-    };
+    let own =
+        if is_path { PathBuf::from(name) } else { dirs.config.join(format!("{what}s")).join(format!("{name}.toml")) };
     match std::fs::read_to_string(&own) {
         Ok(text) => return Ok((own.display().to_string(), text)),
         Err(e) if is_path || e.kind() != std::io::ErrorKind::NotFound => {

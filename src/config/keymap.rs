@@ -132,10 +132,8 @@ fn binding(
     }
     let wrong = || ("is not a list of keys".to_owned(), format!("write {command} = [\"x\"], or [] for no key"));
     let texts = keys.as_array().ok_or_else(wrong)?;
-    let keys = texts
-        .iter()
-        .map(|k| k.as_str().ok_or_else(wrong).and_then(Chord::sequence))
-        .collect::<Result<Vec<_>, _>>()?;
+    let keys =
+        texts.iter().map(|k| k.as_str().ok_or_else(wrong).and_then(Chord::sequence)).collect::<Result<Vec<_>, _>>()?;
     Ok((*entry, keys))
 }
 

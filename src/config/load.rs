@@ -126,9 +126,7 @@ pub fn parse(file: &str, text: &str) -> Result<Loaded, Problem> {
     let origins = leaves(&settings)
         .into_keys()
         .map(|key| {
-            let origin = source
-                .place_of(&key)
-                .map_or(Origin::Default, |(line, column)| Origin::File { line, column });
+            let origin = source.place_of(&key).map_or(Origin::Default, |(line, column)| Origin::File { line, column });
             (key, origin)
         })
         .collect();
@@ -152,15 +150,13 @@ fn set(s: &mut Settings, key: &str, value: &str) -> Result<(), (String, String)>
     match key {
         "connection.context" => s.connection.context = Some(value.to_owned()),
         "connection.namespaces" => {
-            s.connection.namespaces =
-                value.split(',').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+            s.connection.namespaces = value.split(',').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
         }
         "connection.prometheus" => value.clone_into(&mut s.connection.prometheus),
         "connection.state_dir" => s.connection.state_dir = Some(value.to_owned()),
         "guard.mode" => {
             let known = Mode::ALL.map(Mode::as_str);
-            s.guard.mode =
-                value.parse().map_err(|_| (format!("unknown value {value:?}"), one_of(value, &known)))?;
+            s.guard.mode = value.parse().map_err(|_| (format!("unknown value {value:?}"), one_of(value, &known)))?;
         }
         "ui.theme" => value.clone_into(&mut s.ui.theme),
         "ui.keymap" => value.clone_into(&mut s.ui.keymap),

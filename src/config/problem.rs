@@ -176,8 +176,7 @@ fn plain(message: &str) -> (String, String) {
 /// Collects spans of all keys below a table.
 fn walk(table: &DeTable<'_>, prefix: &str, spans: &mut BTreeMap<String, (Range<usize>, Range<usize>)>) {
     for (key, value) in table {
-        let path =
-            if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+        let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
         note(&path, key.span(), value.span(), value.get_ref(), spans);
     }
 }

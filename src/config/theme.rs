@@ -187,9 +187,10 @@ fn style(value: &Value, palette: &BTreeMap<String, Color>) -> Result<Style, (Str
                 for item in value.as_array().ok_or_else(not_text)? {
                     let name = item.as_str().ok_or_else(not_text)?;
                     let known = MODIFIERS.map(|(n, _)| n);
-                    let found = MODIFIERS.iter().find(|(n, _)| *n == name).ok_or_else(|| {
-                        wrong((format!("unknown modifier {name:?}"), one_of(name, &known)))
-                    })?;
+                    let found = MODIFIERS
+                        .iter()
+                        .find(|(n, _)| *n == name)
+                        .ok_or_else(|| wrong((format!("unknown modifier {name:?}"), one_of(name, &known))))?;
                     style = style.add_modifier(found.1);
                 }
             }
@@ -206,7 +207,9 @@ fn color(text: &str, palette: &BTreeMap<String, Color>) -> Result<Color, (String
             .ok()
             .filter(|_| hex.len() == 6)
             .map(|n| Color::Rgb((n >> 16) as u8, (n >> 8) as u8, n as u8))
-            .ok_or_else(|| (format!("{text:?} is not a colour"), "write six hexadecimal digits, as in \"#5fafaf\"".into()));
+            .ok_or_else(|| {
+                (format!("{text:?} is not a colour"), "write six hexadecimal digits, as in \"#5fafaf\"".into())
+            });
     }
     if let Ok(n) = text.parse::<u8>() {
         return Ok(Color::Indexed(n));

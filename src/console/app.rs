@@ -134,12 +134,7 @@ impl Model {
 
     /// Does something with the focused pane and what it may look at.
     pub fn with_pane<R>(&mut self, act: impl FnOnce(&mut dyn Pane, &Ctx) -> R) -> R {
-        let ctx = Ctx {
-            world: &self.world,
-            theme: &self.look.theme,
-            now: self.now,
-            focused: self.layers.is_empty(),
-        };
+        let ctx = Ctx { world: &self.world, theme: &self.look.theme, now: self.now, focused: self.layers.is_empty() };
         act(self.panes[self.focus].as_mut(), &ctx)
     }
 

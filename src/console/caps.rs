@@ -106,9 +106,8 @@ fn nearest_256(color: Color) -> Color {
     let Color::Rgb(r, g, b) = color else { return color };
     const LEVELS: [i32; 6] = [0, 95, 135, 175, 215, 255];
     let step = |v: u8| (0..6).min_by_key(|i: &usize| (LEVELS[*i] - i32::from(v)).abs()).unwrap_or(0);
-    let far = |x: i32, y: i32, z: i32| {
-        (x - i32::from(r)).pow(2) + (y - i32::from(g)).pow(2) + (z - i32::from(b)).pow(2)
-    };
+    let far =
+        |x: i32, y: i32, z: i32| (x - i32::from(r)).pow(2) + (y - i32::from(g)).pow(2) + (z - i32::from(b)).pow(2);
     let (x, y, z) = (step(r), step(g), step(b));
     let cube = (far(LEVELS[x], LEVELS[y], LEVELS[z]), 16 + 36 * x + 6 * y + z);
     let mean = (i32::from(r) + i32::from(g) + i32::from(b)) / 3;

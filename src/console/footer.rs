@@ -78,12 +78,8 @@ fn draw(model: &Model, frame: &mut Frame, area: Rect, hints: Vec<Hint>) {
         }
         let key = theme.style(if hint.2 { Role::Key } else { Role::Muted });
         let title = theme.style(if hint.2 { Role::Text } else { Role::Muted });
-        let line = Line::from(vec![
-            Span::raw(" "),
-            Span::styled(hint.0, key),
-            Span::raw(" "),
-            Span::styled(hint.1, title),
-        ]);
+        let line =
+            Line::from(vec![Span::raw(" "), Span::styled(hint.0, key), Span::raw(" "), Span::styled(hint.1, title)]);
         frame.buffer_mut().set_line(x, area.y, &line, wide);
         x += wide;
     }

@@ -124,8 +124,7 @@ fn link(model: &Model) -> Option<Span<'static>> {
 fn freshness(model: &Model, width: u16) -> Vec<Span<'static>> {
     let theme = &model.look.theme;
     let snapshot = &model.world.snapshot;
-    let parts =
-        [("api", &snapshot.api.state), ("pods", snapshot.source("pods")), ("prom", &snapshot.metrics.state)];
+    let parts = [("api", &snapshot.api.state), ("pods", snapshot.source("pods")), ("prom", &snapshot.metrics.state)];
     let lost = if width < 80 { theme.glyphs.bad.to_owned() } else { "lost ".to_owned() };
     let mut spans = Vec::new();
     for (i, (name, state)) in parts.into_iter().enumerate() {

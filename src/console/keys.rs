@@ -42,8 +42,7 @@ pub enum Found {
 impl Keymap {
     /// From a checked keymap file.
     pub fn new(bindings: &Bindings) -> Self {
-        let bindings =
-            COMMANDS.iter().map(|c| (c, bindings.get(c.name).cloned().unwrap_or_default())).collect();
+        let bindings = COMMANDS.iter().map(|c| (c, bindings.get(c.name).cloned().unwrap_or_default())).collect();
         Self { bindings }
     }
 

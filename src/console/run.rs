@@ -164,10 +164,17 @@ pub async fn run(start: Start) -> io::Result<Exit> {
     let (inbox, mut messages) = mpsc::channel(256);
     let (changed, mut changes) = mpsc::channel(1);
     let _reloads = watch::watch(&watched(&start.loaded, &start.dirs), changed);
-    let reload =
-        Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, theme: None };
-    let mut shell =
-        Shell { handle: start.handle, inbox, screen, terminal, start: reload, leave: None, finished: Arc::default(), exit: Exit::Left };
+    let reload = Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, theme: None };
+    let mut shell = Shell {
+        handle: start.handle,
+        inbox,
+        screen,
+        terminal,
+        start: reload,
+        leave: None,
+        finished: Arc::default(),
+        exit: Exit::Left,
+    };
     let size = shell.screen.size()?;
     model.size = (size.width, size.height);
     shell.draw(&mut model)?;

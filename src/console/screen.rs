@@ -203,8 +203,10 @@ mod tests {
         let (tty, mut terminal) = tty(400, 200);
         let text = "█".repeat(400 * 200);
         let draw = |t: &mut Terminal<_>, c| {
-            t.draw(|f| f.render_widget(Paragraph::new(&*text).wrap(ratatui::widgets::Wrap::default()).style(c), f.area()))
-                .unwrap();
+            t.draw(|f| {
+                f.render_widget(Paragraph::new(&*text).wrap(ratatui::widgets::Wrap::default()).style(c), f.area())
+            })
+            .unwrap();
         };
         draw(&mut terminal, Color::Red);
         assert_eq!(tty.0.lock().unwrap().0, 1, "larger than the buffer");

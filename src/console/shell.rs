@@ -84,7 +84,9 @@ fn go(pane: PaneId) -> Vec<Effect> {
 /// Escape without a layer: first the filter goes, then the pane steps back.
 fn back(model: &mut Model) -> Vec<Effect> {
     if model.pane().filter().is_empty() {
-        model.with_pane(|pane, ctx| if pane.why_not(CommandId::Back, ctx).is_none() { pane.run(CommandId::Back, ctx) } else { Vec::new() })
+        model.with_pane(|pane, ctx| {
+            if pane.why_not(CommandId::Back, ctx).is_none() { pane.run(CommandId::Back, ctx) } else { Vec::new() }
+        })
     } else {
         vec![Effect::Filter(String::new())]
     }
@@ -211,7 +213,8 @@ fn entries(model: &Model) -> Vec<Entry> {
         then: Effect::Run(spec.id),
     };
     let moves = [CommandId::Up, CommandId::Down, CommandId::PageUp, CommandId::PageDown, CommandId::Palette];
-    let mut out: Vec<Entry> = COMMANDS.iter().filter(|c| c.scope == super::command::Scope::Pane(pane)).map(command).collect();
+    let mut out: Vec<Entry> =
+        COMMANDS.iter().filter(|c| c.scope == super::command::Scope::Pane(pane)).map(command).collect();
     out.extend(
         COMMANDS
             .iter()
@@ -219,13 +222,21 @@ fn entries(model: &Model) -> Vec<Entry> {
             .map(command),
     );
     out.extend(COMMANDS.iter().filter(|c| !c.scope.covers(pane)).map(command));
-    out.extend(model.panes.iter().filter(|p| CommandId::by_name(p.id().as_str()).is_none_or(|c| p.id() == PaneId::Help && c == CommandId::Help)).map(|p| Entry {
-        name: format!("pane {}", p.id().as_str()),
-        doc: "Focus this pane.".into(),
-        key: String::new(),
-        why_not: None,
-        then: Effect::Go(p.id(), None),
-    }));
+    out.extend(
+        model
+            .panes
+            .iter()
+            .filter(|p| {
+                CommandId::by_name(p.id().as_str()).is_none_or(|c| p.id() == PaneId::Help && c == CommandId::Help)
+            })
+            .map(|p| Entry {
+                name: format!("pane {}", p.id().as_str()),
+                doc: "Focus this pane.".into(),
+                key: String::new(),
+                why_not: None,
+                then: Effect::Go(p.id(), None),
+            }),
+    );
     out.extend(model.world.contexts.iter().map(|c| Entry {
         name: format!("context {c}"),
         doc: "Connect to this context of the kubeconfig.".into(),

@@ -21,7 +21,8 @@ impl Terminal {
     /// terminal's own, so that text can be selected. The error says what to do where there is no terminal.
     pub fn take() -> io::Result<Self> {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-            let why = "standard input and output must be a terminal; use `kansole once` or `kansole snapshot` in scripts";
+            let why =
+                "standard input and output must be a terminal; use `kansole once` or `kansole snapshot` in scripts";
             return Err(io::Error::new(io::ErrorKind::NotConnected, why));
         }
         let guard = Self(());

@@ -103,7 +103,8 @@ fn mode_context_freshness_and_pending_are_always_there() {
 #[test]
 fn what_is_lost_or_denied_is_said_rather_than_left_out() {
     let mut model = with(|_, s| {
-        s.api.state = SourceState::Failed { since: start(), last: Some(start() - TimeDelta::seconds(90)), why: "x".into() };
+        s.api.state =
+            SourceState::Failed { since: start(), last: Some(start() - TimeDelta::seconds(90)), why: "x".into() };
         s.sources = Arc::from([]);
         s.metrics.state = SourceState::Denied { why: "get services/proxy".into() };
     });

@@ -77,12 +77,8 @@ fn which_key(model: &Model, frame: &mut Frame, body: Rect) {
     let Found::Prefix(follow) = model.look.keymap.find(model.pane_id(), &model.typed) else { return };
     let wide = follow.iter().map(|(k, t)| k.width() + t.width() + 3).max().unwrap_or(0).max(12) as u16 + 2;
     let height = (follow.len() as u16 + 2).min(body.height);
-    let area = Rect {
-        x: body.right().saturating_sub(wide + 1),
-        y: body.bottom().saturating_sub(height),
-        width: wide,
-        height,
-    };
+    let area =
+        Rect { x: body.right().saturating_sub(wide + 1), y: body.bottom().saturating_sub(height), width: wide, height };
     let inside = boxed(frame, area, &written(&model.typed), &model.look.theme);
     for (row, (keys, title)) in follow.iter().take(inside.height as usize).enumerate() {
         let line = Line::from(vec![

@@ -40,8 +40,7 @@ impl PromptLayer {
             Purpose::Context if text.is_empty() => return Vec::new(),
             Purpose::Context => Effect::Send(Command::SwitchContext { context: text }),
             Purpose::Namespaces => {
-                let namespaces =
-                    text.split([',', ' ']).filter(|n| !n.is_empty()).map(str::to_owned).collect();
+                let namespaces = text.split([',', ' ']).filter(|n| !n.is_empty()).map(str::to_owned).collect();
                 Effect::Send(Command::SetNamespaces { namespaces })
             }
         }]

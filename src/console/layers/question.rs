@@ -40,7 +40,9 @@ impl Layer for QuestionLayer {
         if leaves(press.chord) {
             return Reply::Close(Vec::new());
         }
-        if press.held && !(self.question.typed.is_some() && matches!(press.chord.code, KeyCode::Char(_) | KeyCode::Backspace)) {
+        if press.held
+            && !(self.question.typed.is_some() && matches!(press.chord.code, KeyCode::Char(_) | KeyCode::Backspace))
+        {
             return Reply::Ignored;
         }
         if self.question.typed.is_some() {
@@ -107,4 +109,3 @@ impl Layer for QuestionLayer {
 fn wrapped_height(lines: &[String], width: u16) -> u16 {
     lines.iter().map(|l| (l.width() as u16).div_ceil(width.max(1)).max(1) + u16::from(l.width() as u16 > width)).sum()
 }
-

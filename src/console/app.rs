@@ -146,10 +146,28 @@ impl Model {
     /// Moves the focus; unknown panes are ignored.
     pub fn go(&mut self, id: PaneId) {
         if let Some(i) = self.panes.iter().position(|p| p.id() == id) {
+            // Both hear that they are not focused first: rows that stood still may be put in order again.
+            self.unfocused(self.focus);
+            self.unfocused(i);
             self.focus = i;
             self.typed.clear();
             self.sync();
         }
+    }
+
+    fn unfocused(&mut self, pane: usize) {
+        let ctx = Ctx { world: &self.world, theme: &self.look.theme, now: self.now, focused: false };
+        self.panes[pane].sync(&ctx);
+    }
+
+    /// Draws and listens differently from now on.
+    pub fn set_look(&mut self, look: Look) {
+        for pane in self.panes.iter_mut().filter(|p| p.id() == PaneId::Help) {
+            *pane = Box::new(super::help::Help::new(&look.keymap));
+        }
+        self.look = look;
+        self.sync();
+        self.dirty = true;
     }
 
     /// Tells the operator something: in the footer now, in the history for later.

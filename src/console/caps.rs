@@ -103,14 +103,15 @@ pub fn to_256(mut style: Style) -> Style {
 
 /// Nearest entry of the 6×6×6 cube or the grey ramp (xterm's levels).
 fn nearest_256(color: Color) -> Color {
-    let Color::Rgb(r, g, b) = color else { return color };
     const LEVELS: [i32; 6] = [0, 95, 135, 175, 215, 255];
+    let Color::Rgb(red, green, blue) = color else { return color };
     let step = |v: u8| (0..6).min_by_key(|i: &usize| (LEVELS[*i] - i32::from(v)).abs()).unwrap_or(0);
-    let far =
-        |x: i32, y: i32, z: i32| (x - i32::from(r)).pow(2) + (y - i32::from(g)).pow(2) + (z - i32::from(b)).pow(2);
-    let (x, y, z) = (step(r), step(g), step(b));
+    let far = |x: i32, y: i32, z: i32| {
+        (x - i32::from(red)).pow(2) + (y - i32::from(green)).pow(2) + (z - i32::from(blue)).pow(2)
+    };
+    let (x, y, z) = (step(red), step(green), step(blue));
     let cube = (far(LEVELS[x], LEVELS[y], LEVELS[z]), 16 + 36 * x + 6 * y + z);
-    let mean = (i32::from(r) + i32::from(g) + i32::from(b)) / 3;
+    let mean = (i32::from(red) + i32::from(green) + i32::from(blue)) / 3;
     let shade = ((mean - 3) / 10).clamp(0, 23);
     let level = 8 + 10 * shade;
     let grey = (far(level, level, level), 232 + shade as usize);

@@ -6,6 +6,7 @@ pub mod command;
 pub mod effect;
 pub mod footer;
 pub mod header;
+pub mod help;
 pub mod keyref;
 pub mod keys;
 pub mod layers;

@@ -21,6 +21,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -163,7 +164,10 @@ pub async fn run(start: Start) -> io::Result<Exit> {
     let mut model = Model::new(start.panes, world, start.look, stale);
     let (inbox, mut messages) = mpsc::channel(256);
     let (changed, mut changes) = mpsc::channel(1);
-    let _reloads = watch::watch(&watched(&start.loaded, &start.dirs), changed);
+    let reloads = watch::watch(&watched(&start.loaded, &start.dirs), changed);
+    if let Err(why) = &reloads {
+        model.note(Level::Warning, why);
+    }
     let reload = Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, theme: None };
     let mut shell = Shell {
         handle: start.handle,
@@ -195,11 +199,16 @@ pub async fn run(start: Start) -> io::Result<Exit> {
             _ = &mut lost, if shell.exit == Exit::Left => { shell.exit = Exit::Ended; Msg::End }
             () = sleep_until(shell.leave.unwrap_or(drawn)), if shell.leave.is_some() => return Ok(shell.exit),
             () = finished.notified() => return Ok(shell.exit),
-            event = events.next(), if reading => match event {
-                Some(Ok(event)) => { shell.input(&mut model, event, &mut events)?; continue }
+            event = events.next(), if reading => {
+                if let Some(Ok(event)) = event {
+                    shell.input(&mut model, event, &mut events)?;
+                    continue;
+                }
                 // The terminal cannot be read any more: the same as if it had gone.
-                Some(Err(_)) | None => { reading = false; shell.exit = Exit::Ended; Msg::End }
-            },
+                reading = false;
+                shell.exit = Exit::Ended;
+                Msg::End
+            }
             changed = worlds.changed(), if loop_lives => {
                 if changed.is_ok() {
                     Msg::World(worlds.borrow_and_update().clone())
@@ -225,10 +234,11 @@ pub async fn run(start: Start) -> io::Result<Exit> {
 }
 
 /// Files whose change loads everything again.
-fn watched(loaded: &Loaded, dirs: &Dirs) -> Vec<std::path::PathBuf> {
+fn watched(loaded: &Loaded, dirs: &Dirs) -> Vec<PathBuf> {
     let ui = &loaded.settings.ui;
-    let own = [&ui.theme, &ui.keymap].into_iter().filter(|n| n.contains('/') || n.ends_with(".toml"));
-    let mut files: Vec<_> = own.map(std::path::PathBuf::from).collect();
+    // A name that is a path; for others the folders below are watched.
+    let mut files: Vec<_> = [&ui.theme, &ui.keymap].into_iter().map(PathBuf::from).collect();
+    files.retain(|p| p.is_file());
     files.push(loaded.path.clone().unwrap_or_else(|| dirs.config_file()));
     files.extend([dirs.config.join("keymaps"), dirs.config.join("themes")]);
     files

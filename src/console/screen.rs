@@ -204,7 +204,7 @@ mod tests {
         let text = "█".repeat(400 * 200);
         let draw = |t: &mut Terminal<_>, c| {
             t.draw(|f| {
-                f.render_widget(Paragraph::new(&*text).wrap(ratatui::widgets::Wrap::default()).style(c), f.area())
+                f.render_widget(Paragraph::new(&*text).wrap(ratatui::widgets::Wrap::default()).style(c), f.area());
             })
             .unwrap();
         };

@@ -341,3 +341,54 @@ fn the_key_reference_names_every_command() {
         }
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever is typed, pasted or resized: no panic, and no approval that was not asked for in full.
+    #[test]
+    fn no_input_breaks_the_console(
+        keys in proptest::collection::vec((0usize..40, 0i64..900, 1u16..130, 1u16..50), 1..60),
+    ) {
+        const KEYS: [&str; 34] = [
+            "a", "y", "n", "q", "j", "k", "g", "G", "h", "i", ":", "/", "?", "M", "P", "K", "S", "C", "N", "T", "m",
+            "u", "d", "4", "1", "tab", "backtab", "enter", "esc", "left", "backspace", "pagedown", "ctrl-u", "w",
+        ];
+        let mut m = model(world());
+        let mut asked = false;
+        for (key, after, width, height) in keys {
+            let open = m.layers.len();
+            let effects = match key {
+                0..34 => press(&mut m, KEYS[key], KeyEventKind::Press, after),
+                34..36 => press(&mut m, "a", KeyEventKind::Repeat, after),
+                36 => {
+                    let now = m.now;
+                    update(&mut m, Msg::Paste("high-3\ny\u{1b}".into()), now)
+                }
+                _ => {
+                    let now = m.now;
+                    update(&mut m, Msg::Resize(width, height), now)
+                }
+            };
+            for effect in &effects {
+                if let Effect::Send(Command::Approve { id, .. }) = effect {
+                    proptest::prop_assert!(&**id == "low-1" || (asked && open > 0), "{id} without a question");
+                    proptest::prop_assert!(key < 34 && KEYS[key] != "esc");
+                }
+            }
+            asked = !m.layers.is_empty();
+            snapshot::draw(&mut m, width, height);
+        }
+    }
+}
+
+#[test]
+fn a_text_that_arrives_late_does_not_cover_a_question() {
+    let mut m = model(world());
+    type_keys(&mut m, "4 j a");
+    let text = Msg::Fetched { title: "cart.yaml".into(), at_end: false, text: Ok("kind: Deployment".into()) };
+    let now = m.now;
+    update(&mut m, text, now);
+    assert_eq!(type_keys(&mut m, "y"), approve("medium-2"));
+    assert!(frame(&mut m, 80, 24).contains("kind: Deployment"), "it waited beneath");
+}

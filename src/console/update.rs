@@ -27,6 +27,7 @@ const PASTE: usize = 4096;
 /// Works a message in and gives the effects that only the outside can carry out, in order.
 pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
     model.now = now;
+    let covered = !model.layers.is_empty();
     let mut out = Vec::new();
     match msg {
         Msg::Key(event) => key(model, event, &mut out),
@@ -41,13 +42,17 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Fetched { title, at_end, text: Ok(text) } => {
             let layer = Text::new(title, &text);
             let layer = if at_end { layer.at_end(model.size.1.saturating_sub(6)) } else { layer };
-            push(model, layer);
+            // Nothing pops up under the fingers: what is open stays on top, the text waits beneath it.
+            if model.layers.is_empty() {
+                push(model, layer);
+            } else {
+                model.layers.insert(0, Box::new(layer));
+                model.note(Level::Info, "what you asked for is open beneath this");
+            }
         }
         Msg::Fetched { title, text: Err(why), .. } => model.note(Level::Error, &format!("{title}: {why}")),
         Msg::Look(Ok(look)) => {
-            model.look = *look;
-            model.sync();
-            model.dirty = true;
+            model.set_look(*look);
         }
         Msg::Look(Err(why)) => {
             let first = why.lines().next().unwrap_or_default().to_owned();
@@ -67,6 +72,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.ending = true;
             out.push(Effect::Quit);
         }
+    }
+    if covered == model.layers.is_empty() {
+        // The pane got or lost the focus to a layer.
+        model.sync();
     }
     out
 }

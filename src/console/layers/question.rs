@@ -46,13 +46,11 @@ impl Layer for QuestionLayer {
             return Reply::Ignored;
         }
         if self.question.typed.is_some() {
-            return match press.chord.code {
-                KeyCode::Enter => self.confirm(),
-                _ => {
-                    edit(&mut self.input, press);
-                    Reply::Stay(Vec::new())
-                }
-            };
+            if press.chord.code == KeyCode::Enter {
+                return self.confirm();
+            }
+            edit(&mut self.input, press);
+            return Reply::Stay(Vec::new());
         }
         match press.chord.code {
             KeyCode::Char('y') if press.chord.modifiers == KeyModifiers::NONE => return self.confirm(),

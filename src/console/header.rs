@@ -176,8 +176,11 @@ fn tabs(model: &Model, frame: &mut Frame, area: Rect) {
     frame.buffer_mut().set_line(x, area.y, &Line::from(right), right_width as u16);
 }
 
+/// The key that focuses a pane. `help` is the name of a command too, but of one that opens a layer.
 fn go_key(model: &Model, pane: PaneId) -> String {
-    CommandId::by_name(pane.as_str()).map_or_else(String::new, |id| model.look.keymap.key(id))
+    CommandId::by_name(pane.as_str())
+        .filter(|id| *id != CommandId::Help)
+        .map_or_else(String::new, |id| model.look.keymap.key(id))
 }
 
 /// Where the focused pane is, and what it shows only.

@@ -222,21 +222,14 @@ fn entries(model: &Model) -> Vec<Entry> {
             .map(command),
     );
     out.extend(COMMANDS.iter().filter(|c| !c.scope.covers(pane)).map(command));
-    out.extend(
-        model
-            .panes
-            .iter()
-            .filter(|p| {
-                CommandId::by_name(p.id().as_str()).is_none_or(|c| p.id() == PaneId::Help && c == CommandId::Help)
-            })
-            .map(|p| Entry {
-                name: format!("pane {}", p.id().as_str()),
-                doc: "Focus this pane.".into(),
-                key: String::new(),
-                why_not: None,
-                then: Effect::Go(p.id(), None),
-            }),
-    );
+    // Every other pane has a command of its name; `help` is one that opens a layer.
+    out.extend(model.panes.iter().filter(|p| p.id() == PaneId::Help).map(|p| Entry {
+        name: "pane help".into(),
+        doc: "The whole key reference.".into(),
+        key: String::new(),
+        why_not: None,
+        then: Effect::Go(p.id(), None),
+    }));
     out.extend(model.world.contexts.iter().map(|c| Entry {
         name: format!("context {c}"),
         doc: "Connect to this context of the kubeconfig.".into(),

@@ -25,7 +25,8 @@ pub fn view(model: &Model, frame: &mut Frame) {
         too_small(frame, area);
         return;
     }
-    let head = if area.height >= 20 { 3 } else { 2 };
+    let trail = !(model.pane().trail().is_empty() && model.pane().filter().is_empty());
+    let head = if trail && area.height >= 20 { 3 } else { 2 };
     let trouble = u16::from(matches!(model.world.link, Link::Broken { .. }));
     let [top, notice, body, bottom] = Layout::vertical([
         Constraint::Length(head),

@@ -68,6 +68,8 @@ impl Layer for Text {
             KeyCode::Char('n') => self.find(true),
             KeyCode::Char('N') => self.find(false),
             KeyCode::Char('g') => self.top = 0,
+            // Here one key is enough, also where the keymap has a sequence.
+            KeyCode::Char('y') => return Reply::Stay(vec![Effect::Copy(self.lines.join("\n"))]),
             KeyCode::Left => self.left = self.left.saturating_sub(10),
             KeyCode::Right => self.left += 10,
             _ => match env.command(press.chord) {

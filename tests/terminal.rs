@@ -30,8 +30,12 @@ impl Tty {
         Self::spawn(kansole())
     }
 
-    fn spawn(mut command: CommandBuilder) -> Self {
-        let home = tempfile::tempdir().unwrap();
+    fn spawn(command: CommandBuilder) -> Self {
+        Self::at(tempfile::tempdir().unwrap(), command)
+    }
+
+    /// Starts a command whose home directory is given.
+    fn at(home: tempfile::TempDir, mut command: CommandBuilder) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).unwrap();
         command.env_clear();
@@ -173,6 +177,33 @@ fn it_starts_without_a_cluster_and_leaves_the_terminal_as_it_was() {
     tty.type_keys("q");
     assert_eq!(tty.ended(PATIENCE), 0);
     tty.assert_restored();
+}
+
+#[test]
+fn pasted_keys_are_not_keys() {
+    let mut tty = Tty::console();
+    tty.until_shown("MANUAL");
+    tty.type_keys("\x1b[200~q\nq\x1b[201~");
+    tty.until_shown("pasted text was ignored");
+    assert!(tty.child.try_wait().unwrap().is_none());
+}
+
+#[test]
+fn a_broken_file_keeps_the_old_settings_and_names_the_place_and_a_good_one_is_taken() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".config/kansole");
+    std::fs::create_dir_all(folder.join("themes")).unwrap();
+    let config = folder.join("config.toml");
+    std::fs::write(&config, "[ui]\ntheme = \"dark\"\ncolor = \"true\"\n").unwrap();
+    let tty = Tty::at(home, kansole());
+    tty.until_shown("MANUAL");
+    let banner = |bytes: &[u8]| screen(bytes).cell(0, 1).unwrap().bgcolor();
+    let dark = banner(&tty.output.0.lock().unwrap().0);
+    std::fs::write(&config, "[ui]\nthem = \"light\"\n").unwrap();
+    tty.until_shown("not taken: config.toml:2:1: key ui.them");
+    assert_eq!(banner(&tty.output.0.lock().unwrap().0), dark);
+    std::fs::write(&config, "[ui]\ntheme = \"light\"\ncolor = \"true\"\n").unwrap();
+    tty.until("the light theme", |b| banner(b) == vt100::Color::Rgb(0x0e, 0x74, 0x90));
 }
 
 #[test]

@@ -24,7 +24,8 @@ struct Hint(String, String, bool);
 pub fn view(model: &Model, frame: &mut Frame, area: Rect) {
     let theme = &model.look.theme;
     frame.buffer_mut().set_style(area, theme.style(Role::Bar));
-    let always = if model.layers.is_empty() { hints(model, &ALWAYS) } else { Vec::new() };
+    // A message gets the whole line.
+    let always = if model.layers.is_empty() && model.flash.is_none() { hints(model, &ALWAYS) } else { Vec::new() };
     let right: usize = always.iter().map(width).sum();
     let room = (area.width as usize).saturating_sub(right);
     if let Some((message, _)) = &model.flash {
@@ -33,8 +34,13 @@ pub fn view(model: &Model, frame: &mut Frame, area: Rect) {
             Level::Warning => (Role::Warning, theme.glyphs.warning),
             Level::Error => (Role::Bad, theme.glyphs.bad),
         };
-        let text = format!(" {glyph} {}", message.text);
-        frame.buffer_mut().set_stringn(area.x, area.y, cut(&text, room, theme), room, theme.style(role));
+        let mut text = format!(" {glyph} {}", message.text);
+        if text.width() > room {
+            // The whole of it is in the history.
+            let more = format!(" ({})", model.look.keymap.key(CommandId::Messages));
+            text = cut(&text, room.saturating_sub(more.width()), theme) + &more;
+        }
+        frame.buffer_mut().set_stringn(area.x, area.y, text, room, theme.style(role));
     } else if model.typed.is_empty() {
         draw(model, frame, Rect { width: room as u16, ..area }, here(model));
     } else {

@@ -12,7 +12,7 @@ use super::update::update;
 use super::view::view;
 use super::watchdog::Watchdog;
 use crate::autopilot::handle::LoopHandle;
-use crate::autopilot::world::{Command, Detail, Level};
+use crate::autopilot::world::{Command, Detail, Level, World};
 use crate::config::dirs::Dirs;
 use crate::config::{Loaded, Overrides, watch};
 use chrono::{TimeDelta, Utc};
@@ -70,7 +70,7 @@ struct Shell {
     inbox: mpsc::Sender<Msg>,
     screen: ratatui::Terminal<Screen<File>>,
     terminal: Terminal,
-    start: Reload,
+    files: Reload,
     /// Set once leaving has begun: when it must be over.
     leave: Option<Instant>,
     /// Told when the loop has finished what it had to finish.
@@ -150,53 +150,60 @@ impl Signals {
 ///
 /// Errors are those of taking or writing to the terminal; backends failing is no reason to end.
 pub async fn run(start: Start) -> io::Result<Exit> {
-    let mut signals = Signals::listen()?;
+    let signals = Signals::listen()?;
     install_panic_hook(&start.dirs.state);
     let terminal = Terminal::take()?;
-    let (_watchdog, mut lost) = Watchdog::start(io::stdin().as_fd().try_clone_to_owned()?);
+    let (_watchdog, lost) = Watchdog::start(io::stdin().as_fd().try_clone_to_owned()?);
     let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let screen = ratatui::Terminal::new(Screen::new(out, true))?;
-    let ui = &start.loaded.settings;
-    let frame = Duration::from_secs(1) / start.caps.max_fps(ui.ui.max_fps);
-    let stale = TimeDelta::from_std(ui.guard.stale_after).unwrap_or(TimeDelta::seconds(60));
+    let settings = &start.loaded.settings;
+    let frame = Duration::from_secs(1) / start.caps.max_fps(settings.ui.max_fps);
+    let stale = TimeDelta::from_std(settings.guard.stale_after).unwrap_or(TimeDelta::seconds(60));
     let mut worlds = start.handle.worlds.clone();
     let world = worlds.borrow_and_update().clone();
     let mut model = Model::new(start.panes, world, start.look, stale);
-    let (inbox, mut messages) = mpsc::channel(256);
-    let (changed, mut changes) = mpsc::channel(1);
+    let (inbox, messages) = mpsc::channel(256);
+    let (changed, changes) = mpsc::channel(1);
     let reloads = watch::watch(&watched(&start.loaded, &start.dirs), changed);
     if let Err(why) = &reloads {
         model.note(Level::Warning, why);
     }
-    let reload = Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, theme: None };
-    let mut shell = Shell {
-        handle: start.handle,
-        inbox,
-        screen,
-        terminal,
-        start: reload,
-        leave: None,
-        finished: Arc::default(),
-        exit: Exit::Left,
-    };
+    let files = Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, theme: None };
+    let (handle, finished) = (start.handle, Arc::default());
+    let mut shell = Shell { handle, inbox, screen, terminal, files, leave: None, finished, exit: Exit::Left };
     let size = shell.screen.size()?;
     model.size = (size.width, size.height);
     shell.draw(&mut model)?;
+    drive(shell, model, Inputs { signals, lost, worlds, messages, changes, frame }).await
+}
+
+/// Everything the loop waits for, beside the keyboard.
+struct Inputs {
+    signals: Signals,
+    lost: oneshot::Receiver<()>,
+    worlds: tokio::sync::watch::Receiver<Arc<World>>,
+    messages: mpsc::Receiver<Msg>,
+    changes: mpsc::Receiver<()>,
+    /// Least time between two frames.
+    frame: Duration,
+}
+
+/// Waits, updates and draws until it is time to leave.
+async fn drive(mut shell: Shell, mut model: Model, mut from: Inputs) -> io::Result<Exit> {
     let mut drawn = Instant::now();
     let mut events = EventStream::new();
     let finished = shell.finished.clone();
     let (mut loop_lives, mut reading) = (true, true);
     loop {
         let tick = Instant::now() + (model.next_change() - Utc::now()).to_std().unwrap_or_default();
-        let next_frame = drawn + frame;
         let msg = tokio::select! {
             biased;
-            told = signals.next() => match told {
+            told = from.signals.next() => match told {
                 Told::End => { shell.exit = Exit::Ended; Msg::End }
                 Told::Stop => { shell.stop(&mut model)?; continue }
                 Told::Continue => { shell.terminal.resume()?; Msg::Repaint }
             },
-            _ = &mut lost, if shell.exit == Exit::Left => { shell.exit = Exit::Ended; Msg::End }
+            _ = &mut from.lost, if shell.exit == Exit::Left => { shell.exit = Exit::Ended; Msg::End }
             () = sleep_until(shell.leave.unwrap_or(drawn)), if shell.leave.is_some() => return Ok(shell.exit),
             () = finished.notified() => return Ok(shell.exit),
             event = events.next(), if reading => {
@@ -209,24 +216,24 @@ pub async fn run(start: Start) -> io::Result<Exit> {
                 shell.exit = Exit::Ended;
                 Msg::End
             }
-            changed = worlds.changed(), if loop_lives => {
-                if changed.is_ok() {
-                    Msg::World(worlds.borrow_and_update().clone())
-                } else {
-                    loop_lives = false;
-                    if shell.leave.is_some() {
-                        return Ok(shell.exit);
-                    }
-                    Msg::Note(Level::Error, "the loop has ended; nothing is watched any more: leave and start again".into())
-                }
-            }
-            Some(msg) = messages.recv() => msg,
-            Some(()) = changes.recv() => shell.reload(),
-            () = sleep_until(next_frame), if model.dirty => {
+            // Before the worlds: however many come, a frame is drawn when it is due.
+            () = sleep_until(drawn + from.frame), if model.dirty => {
                 shell.draw(&mut model)?;
                 drawn = Instant::now();
                 continue;
             }
+            changed = from.worlds.changed(), if loop_lives => {
+                if changed.is_ok() {
+                    Msg::World(from.worlds.borrow_and_update().clone())
+                } else if shell.leave.is_some() {
+                    return Ok(shell.exit);
+                } else {
+                    loop_lives = false;
+                    Msg::Note(Level::Error, "the loop has ended; nothing is watched any more: leave and start again".into())
+                }
+            }
+            Some(msg) = from.messages.recv() => msg,
+            Some(()) = from.changes.recv() => shell.reload(),
             () = sleep_until(tick), if !model.dirty => Msg::Tick,
         };
         shell.work(&mut model, msg)?;
@@ -282,7 +289,7 @@ impl Shell {
                 Effect::Fetch(detail) => self.fetch(detail),
                 Effect::Copy(text) => self.copy(model, &text)?,
                 Effect::Theme(name) => {
-                    self.start.theme = Some(name);
+                    self.files.theme = Some(name);
                     let msg = self.reload();
                     let _ = self.inbox.try_send(msg);
                 }
@@ -330,7 +337,7 @@ impl Shell {
     }
 
     fn copy(&mut self, model: &mut Model, text: &str) -> io::Result<()> {
-        match osc52::sequence(text, self.start.caps.multiplexer) {
+        match osc52::sequence(text, self.files.caps.multiplexer) {
             Ok(bytes) => {
                 self.screen.backend_mut().queue(bytes.as_bytes())?;
                 let lines = text.lines().count();
@@ -343,7 +350,7 @@ impl Shell {
     }
 
     fn reload(&self) -> Msg {
-        Msg::Look(self.start.look())
+        Msg::Look(self.files.look())
     }
 
     fn repaint(&mut self, model: &mut Model) -> io::Result<()> {

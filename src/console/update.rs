@@ -10,7 +10,7 @@ use super::layers::question::QuestionLayer;
 use super::layers::text::Text;
 use super::layers::{Press, Reply};
 use super::shell;
-use crate::autopilot::world::{Level, World};
+use crate::autopilot::world::{Level, Message, World};
 use crate::config::chord::Chord;
 use crate::model::plan::Risk;
 use crate::model::text::clean;
@@ -55,8 +55,15 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.set_look(*look);
         }
         Msg::Look(Err(why)) => {
-            let first = why.lines().next().unwrap_or_default().to_owned();
-            model.note(Level::Error, &format!("kept as it was: {first}"));
+            // Every problem goes to the history; the first is shown, by the file's name alone to fit the line.
+            for line in why.lines().rev() {
+                model.note(Level::Error, line);
+            }
+            let first = why.lines().next().unwrap_or_default();
+            let (path, rest) = first.split_once(": ").unwrap_or(("", first));
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let text = format!("not taken: {name}: {rest}");
+            model.show(Message { at: model.now, level: Level::Error, text: clean(&text).into() });
         }
         Msg::Note(level, text) => model.note(level, &text),
         Msg::Tick => {

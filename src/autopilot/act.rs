@@ -71,16 +71,20 @@ impl Engine {
     fn approve(&mut self, id: &ActionId, approval: Approval) -> CommandResult {
         let now = approval.at;
         let deps = self.deps().ok_or("not connected, or no journal")?;
-        let item = self.item(id)?;
-        let permit = self
-            .with_request(&item, actor_of(&approval), now, |guard, request| guard.permit(request, approval.clone()));
+        let item = self.queue.approve(id, &approval.hash, &approval.by, now).map_err(|e| e.to_string())?;
+        let actor = actor_of(&approval);
+        let permit = self.with_request(&item, actor, now, |guard, request| guard.permit(request, approval.clone()));
         let permit = permit.map_err(|reasons| {
             let text = told(&reasons);
-            self.queue.set_blocked(id, reasons);
-            self.write_item(Kind::Refused, &item, json!({ "by": approval.by, "hash": approval.hash, "why": text }));
+            if let Err(e) = self.queue.unapprove(id, reasons, now) {
+                tracing::error!("{id}: {e}");
+            }
+            if let Ok(item) = self.item(id) {
+                let payload = json!({ "by": approval.by, "hash": approval.hash, "why": text });
+                self.write_item(Kind::Refused, &item, payload);
+            }
             format!("{id} refused: {text}")
         })?;
-        let item = self.queue.approve(id, &approval.hash, &approval.by, now).map_err(|e| e.to_string())?;
         self.write_item(Kind::Approved, &item, json!({ "hash": item.proposal.hash }));
         let cancel = deps.cancel.clone();
         self.fly(id, cancel, execute::run(permit, deps));
@@ -377,7 +381,8 @@ impl Engine {
         let Some(journal) = self.session.as_ref().and_then(|s| s.journal.clone()) else { return };
         match journal.items(REMEMBERED) {
             Err(e) => self.control.brakes.read_only = Some(format!("the journal cannot be read: {e}").into()),
-            Ok(items) => {
+            Ok(mut items) => {
+                items.reverse(); // the journal gives the newest first
                 self.guard = Guard::new(self.options.settings.guard.clone(), GuardHistory::from_items(&items));
                 items.iter().filter(|i| i.state.ended()).for_each(|i| learn(&mut self.history, i));
                 self.to_resume = items.iter().filter(|i| i.state.in_flight()).map(|i| i.proposal.id.clone()).collect();

@@ -3,6 +3,9 @@
 use super::args::Cli;
 use super::{Done, look, options, runtime, settings};
 use crate::autopilot::{JournalUse, spawn};
+use crate::console::help::Help;
+use crate::console::look::Look;
+use crate::console::pane::Pane;
 use crate::console::panes;
 use crate::console::run::{Start, run as console};
 
@@ -14,12 +17,20 @@ pub(super) fn run(cli: &Cli) -> Done {
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let (handle, _task) = spawn(options);
-        console(Start { handle, panes: panes::all(), loaded, flags: cli.overrides(), dirs, caps, look }).await
+        let panes = all_panes(&look);
+        console(Start { handle, panes, loaded, flags: cli.overrides(), dirs, caps, look }).await
     });
     // Input threads may still block on a terminal that is gone.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     result?;
     Ok(())
+}
+
+/// The panes in the order of their keys, help last.
+pub(super) fn all_panes(look: &Look) -> Vec<Box<dyn Pane>> {
+    let mut all = panes::all();
+    all.push(Box::new(Help::new(&look.keymap)));
+    all
 }
 
 /// The console's own log goes to a file, never to the screen. A log that cannot be written is no reason to stop.

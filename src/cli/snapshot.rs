@@ -5,7 +5,6 @@ use super::{Done, Failure, look, options, print, runtime, settings};
 use crate::autopilot::{JournalUse, spawn};
 use crate::config::chord::Chord;
 use crate::console::app::{Model, Msg};
-use crate::console::panes;
 use crate::console::snapshot::{Format, draw, write};
 use crate::console::update::update;
 use chrono::TimeDelta;
@@ -21,7 +20,8 @@ pub(super) fn run(cli: &Cli, args: &SnapshotArgs) -> Done {
         super::once::first_picture(&mut handle, args.timeout).await
     })?;
     let stale = TimeDelta::from_std(loaded.settings.guard.stale_after)?;
-    let mut model = Model::new(panes::all(), world, look, stale);
+    let panes = super::console::all_panes(&look);
+    let mut model = Model::new(panes, world, look, stale);
     model.size = args.size;
     model.go(args.pane);
     for key in keys {

@@ -57,7 +57,7 @@ pub enum Danger {
 }
 
 /// One command.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommandSpec {
     /// Its id.
     pub id: CommandId,

@@ -36,6 +36,14 @@ pub enum Effect {
     Copy(String),
     /// Tell the operator something.
     Note(Level, String),
+    /// Run a command as if its key had been pressed, with all its checks.
+    Run(super::command::CommandId),
+    /// Set the focused pane's filter.
+    Filter(String),
+    /// Search in the text layer on top.
+    Search(String),
+    /// Draw with another theme from now on.
+    Theme(String),
     /// Close the top layer, or step back in a pane.
     Back,
     /// Clear and draw everything again.

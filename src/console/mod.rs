@@ -1,8 +1,31 @@
 //! The terminal: panes, layers, input, drawing. Knows the model, the configuration and the loop's handle.
 
+pub mod app;
+pub mod caps;
 pub mod command;
 pub mod effect;
+pub mod footer;
+pub mod header;
+pub mod help;
+pub mod keyref;
+pub mod keys;
+pub mod layers;
+pub mod look;
+pub mod osc52;
 pub mod pane;
 pub mod panes;
+pub mod run;
+pub mod screen;
+pub mod shell;
+pub mod snapshot;
+pub mod terminal;
 pub mod theme;
+pub mod update;
+pub mod view;
+pub mod watchdog;
 pub mod widgets;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,39 @@ impl Role {
         Self::Banner,
         Self::Cursor,
     ];
+
+    /// Its name in theme files, in the order of [`Role::ALL`].
+    pub const NAMES: [&str; 29] = [
+        "text",
+        "muted",
+        "title",
+        "border",
+        "focus",
+        "selection",
+        "bar",
+        "key",
+        "good",
+        "warning",
+        "bad",
+        "critical",
+        "stale",
+        "added",
+        "removed",
+        "mode-observe",
+        "mode-manual",
+        "mode-step",
+        "mode-auto",
+        "mode-killed",
+        "series1",
+        "series2",
+        "series3",
+        "limit",
+        "request",
+        "rollout",
+        "match",
+        "banner",
+        "cursor",
+    ];
 }
 
 /// Characters that differ between Unicode and ASCII terminals.

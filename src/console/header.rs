@@ -1,0 +1,195 @@
+//! The header: cluster, mode, connection, age of the data and what waits. Always visible, in words, shapes
+//! and colours, so that none of the three is needed to read it.
+
+use super::app::Model;
+use super::command::{CommandId, PaneId};
+use super::theme::{Role, Theme};
+use crate::autopilot::world::Link;
+use crate::model::mode::Mode;
+use crate::model::snapshot::SourceState;
+use crate::model::time::age;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// Draws the header into two or three rows.
+pub fn view(model: &Model, frame: &mut Frame, area: Rect) {
+    let row = |n: u16| Rect { y: area.y + n, height: 1, ..area };
+    for n in 0..2 {
+        frame.buffer_mut().set_style(row(n), model.look.theme.style(Role::Bar));
+    }
+    first(model, frame, row(0));
+    tabs(model, frame, row(1));
+    if area.height > 2 {
+        trail(model, frame, row(2));
+    }
+}
+
+/// Text cut to a width, with an ellipsis where something is missing.
+pub fn cut(text: &str, width: usize, theme: &Theme) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(theme.glyphs.ellipsis.width());
+    let mut used = 0;
+    let mut out: String = text
+        .chars()
+        .take_while(|c| {
+            used += c.width().unwrap_or(0);
+            used <= room
+        })
+        .collect();
+    out.push_str(if width == 0 { "" } else { theme.glyphs.ellipsis });
+    out
+}
+
+/// Cluster and mode on the left, freshness on the right.
+fn first(model: &Model, frame: &mut Frame, area: Rect) {
+    let theme = &model.look.theme;
+    let fresh = freshness(model, area.width);
+    let right_width: usize = fresh.iter().map(Span::width).sum();
+    let (word, why, role) = mode(model);
+    let shape = shape(word, theme);
+    let mode = format!(" {shape} {word} ");
+    let room = (area.width as usize).saturating_sub(right_width + mode.width() + 5);
+    let context = cut(&model.world.snapshot.cluster.context, room.max(6), theme);
+    let left = room.saturating_sub(context.width());
+    let mut spans = vec![
+        Span::styled(format!(" {context} "), theme.style(Role::Banner)),
+        Span::raw(" "),
+        Span::styled(mode, theme.style(role)),
+    ];
+    if left > 8 && !why.is_empty() {
+        spans.push(Span::styled(format!(" {}", cut(&why, left - 1, theme)), theme.style(Role::Warning)));
+    }
+    frame.buffer_mut().set_line(area.x, area.y, &Line::from(spans), area.width);
+    let x = area.right().saturating_sub(right_width as u16 + 1).max(area.x);
+    frame.buffer_mut().set_line(x, area.y, &Line::from(fresh), right_width as u16);
+}
+
+/// The mode's word, why it stands still, and its colour. The strongest brake is named.
+fn mode(model: &Model) -> (&'static str, String, Role) {
+    let brakes = &model.world.brakes;
+    let text = |t: &Option<std::sync::Arc<str>>| t.as_deref().unwrap_or_default().to_owned();
+    if model.ending {
+        return ("ENDING", String::new(), Role::ModeManual);
+    }
+    if brakes.killed.is_some() {
+        return ("KILLED", text(&brakes.killed), Role::ModeKilled);
+    }
+    if brakes.read_only.is_some() {
+        return ("READ-ONLY", text(&brakes.read_only), Role::ModeObserve);
+    }
+    match model.world.mode {
+        Mode::Observe => ("OBSERVE", String::new(), Role::ModeObserve),
+        Mode::Manual => ("MANUAL", String::new(), Role::ModeManual),
+        Mode::Step => ("STEP", String::new(), Role::ModeStep),
+        Mode::Auto if brakes.paused => ("AUTO PAUSED", String::new(), Role::ModeManual),
+        Mode::Auto if brakes.held.is_some() => ("AUTO HELD", text(&brakes.held), Role::ModeStep),
+        Mode::Auto => ("AUTO", String::new(), Role::ModeAuto),
+    }
+}
+
+/// A shape per mode, for those who don't see the colours.
+fn shape(word: &str, theme: &Theme) -> &'static str {
+    let (unicode, ascii) = match word {
+        "OBSERVE" => ("○", "o"),
+        "READ-ONLY" => ("□", "-"),
+        "STEP" => ("▷", ">"),
+        "AUTO" => ("◆", "*"),
+        "AUTO PAUSED" => ("◇", "="),
+        "AUTO HELD" => ("▲", "!"),
+        "KILLED" => ("✖", "x"),
+        _ => ("■", "#"),
+    };
+    if theme.glyphs.ascii { ascii } else { unicode }
+}
+
+fn link(model: &Model) -> Option<Span<'static>> {
+    let theme = &model.look.theme;
+    match &model.world.link {
+        Link::Connecting { .. } => Some(Span::styled(" CONNECTING ", theme.style(Role::Warning))),
+        Link::Broken { .. } => Some(Span::styled(" DISCONNECTED ", theme.style(Role::Critical))),
+        Link::Connected if matches!(model.world.snapshot.api.state, SourceState::Failed { .. }) => {
+            Some(Span::styled(" DISCONNECTED ", theme.style(Role::Critical)))
+        }
+        Link::Connected => None,
+    }
+}
+
+/// `api 2s · pods 5s · prom 12s`: how old what is shown is.
+///
+/// Narrow terminals get a mark in place of the word, so that the cluster's name stays readable.
+fn freshness(model: &Model, width: u16) -> Vec<Span<'static>> {
+    let theme = &model.look.theme;
+    let snapshot = &model.world.snapshot;
+    let parts = [("api", &snapshot.api.state), ("pods", snapshot.source("pods")), ("prom", &snapshot.metrics.state)];
+    let lost = if width < 80 { theme.glyphs.bad.to_owned() } else { "lost ".to_owned() };
+    let mut spans = Vec::new();
+    for (i, (name, state)) in parts.into_iter().enumerate() {
+        if i > 0 {
+            spans.push(Span::styled(if theme.glyphs.ascii { " - " } else { " · " }, theme.style(Role::Muted)));
+        }
+        let fresh = state.is_fresh(model.now, model.stale_after);
+        let text = match state {
+            SourceState::Live { last } => age(model.now, *last),
+            SourceState::Failed { last: Some(last), .. } => format!("{lost}{}", age(model.now, *last)),
+            SourceState::Failed { last: None, .. } => "failed".to_owned(),
+            SourceState::Syncing { .. } => "syncing".to_owned(),
+            SourceState::Denied { .. } => "denied".to_owned(),
+            SourceState::NotServed => "none".to_owned(),
+            SourceState::Unknown => "?".to_owned(),
+        };
+        spans.push(Span::styled(format!("{name} {text}"), theme.style(if fresh { Role::Good } else { Role::Stale })));
+    }
+    spans
+}
+
+/// Panes with their keys, whether the link is down, and how many proposals wait.
+fn tabs(model: &Model, frame: &mut Frame, area: Rect) {
+    let theme = &model.look.theme;
+    let mut right: Vec<Span> = link(model).into_iter().collect();
+    let pending = model.world.pending();
+    if pending > 0 {
+        let waiting = format!(" {} {pending} pending ", theme.glyphs.warning);
+        right.push(Span::styled(waiting, theme.style(Role::Warning)));
+    }
+    let right_width: usize = right.iter().map(Span::width).sum();
+    let room = (area.width as usize).saturating_sub(right_width + 1);
+    let full: usize = model.panes.iter().map(|p| p.id().as_str().len() + 4).sum();
+    let mut spans = vec![Span::raw(" ")];
+    for (i, pane) in model.panes.iter().enumerate() {
+        let focused = i == model.focus;
+        let key = go_key(model, pane.id());
+        // Where there is no room for all names, the focused one keeps its own.
+        let name = if full <= room || focused { pane.id().as_str() } else { "" };
+        let style = theme.style(if focused { Role::Selection } else { Role::Text });
+        if !key.is_empty() {
+            spans.push(Span::styled(format!("{key} "), theme.style(Role::Key)));
+        }
+        spans.push(Span::styled(name.to_owned(), style));
+        spans.push(Span::raw("  "));
+    }
+    frame.buffer_mut().set_line(area.x, area.y, &Line::from(spans), room as u16);
+    let x = area.right().saturating_sub(right_width as u16);
+    frame.buffer_mut().set_line(x, area.y, &Line::from(right), right_width as u16);
+}
+
+/// The key that focuses a pane. `help` is the name of a command too, but of one that opens a layer.
+fn go_key(model: &Model, pane: PaneId) -> String {
+    CommandId::by_name(pane.as_str())
+        .filter(|id| *id != CommandId::Help)
+        .map_or_else(String::new, |id| model.look.keymap.key(id))
+}
+
+/// Where the focused pane is, and what it shows only.
+fn trail(model: &Model, frame: &mut Frame, area: Rect) {
+    let theme = &model.look.theme;
+    let filter = model.pane().filter();
+    let mut spans = vec![Span::styled(format!(" {}", model.pane().trail()), theme.style(Role::Title))];
+    if !filter.is_empty() {
+        spans.push(Span::styled(format!("  filter: {filter}"), theme.style(Role::Match)));
+    }
+    frame.buffer_mut().set_line(area.x, area.y, &Line::from(spans), area.width);
+}

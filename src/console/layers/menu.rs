@@ -1,0 +1,63 @@
+//! A short list to choose one thing from.
+
+use super::{Env, Layer, Press, Reply, leaves, moved, popup, window};
+use crate::console::command::CommandId;
+use crate::console::effect::Effect;
+use crate::console::theme::Role;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr as _;
+
+/// A menu.
+#[derive(Debug)]
+pub struct Menu {
+    title: String,
+    items: Vec<(String, Effect)>,
+    at: usize,
+}
+
+impl Menu {
+    /// A menu with its first line under the cursor.
+    pub fn new(title: String, items: Vec<(String, Effect)>) -> Self {
+        Self { title, items, at: 0 }
+    }
+}
+
+impl Layer for Menu {
+    fn key(&mut self, press: &Press, env: &Env) -> Reply {
+        if leaves(press.chord) {
+            return Reply::Close(Vec::new());
+        }
+        let command = env.command(press.chord);
+        if let Some(at) = moved(command, self.at, self.items.len(), 10) {
+            self.at = at;
+            return Reply::Stay(Vec::new());
+        }
+        match command {
+            // A held key must not run down a chain of menus and questions.
+            Some(CommandId::Open) if !press.held => {
+                Reply::Close(self.items.get(self.at).map(|(_, e)| e.clone()).into_iter().collect())
+            }
+            Some(CommandId::Back) => Reply::Close(Vec::new()),
+            _ => Reply::Ignored,
+        }
+    }
+
+    fn view(&self, frame: &mut Frame, area: Rect, env: &Env) {
+        let width = self.items.iter().map(|(l, _)| l.width()).chain([self.title.width()]).max().unwrap_or(0) as u16;
+        let inside = popup(frame, area, width + 6, self.items.len() as u16 + 2, &self.title, env.theme);
+        let top = window(self.at, self.items.len(), inside.height as usize);
+        for (row, (i, (label, _))) in self.items.iter().enumerate().skip(top).take(inside.height as usize).enumerate() {
+            let y = inside.y + row as u16;
+            let chosen = i == self.at;
+            let style = env.theme.style(if chosen { Role::Selection } else { Role::Text });
+            let mark = if chosen { env.theme.glyphs.cursor } else { " " };
+            let line = format!("{mark} {label:<width$}", width = inside.width as usize);
+            frame.buffer_mut().set_stringn(inside.x, y, line, inside.width as usize, style);
+        }
+    }
+
+    fn hints(&self) -> Vec<(String, String)> {
+        [("enter", "choose"), ("esc", "cancel")].map(|(k, w)| (k.into(), w.into())).into()
+    }
+}

@@ -1,0 +1,385 @@
+//! The console's own loop: waits for signals, keys, worlds, answers and the clock; updates; draws.
+
+use super::app::{Model, Msg};
+use super::caps::Caps;
+use super::effect::Effect;
+use super::look::Look;
+use super::osc52;
+use super::pane::Pane;
+use super::screen::Screen;
+use super::terminal::{Terminal, install_panic_hook};
+use super::update::update;
+use super::view::view;
+use super::watchdog::Watchdog;
+use crate::autopilot::handle::LoopHandle;
+use crate::autopilot::world::{Command, Detail, Level, World};
+use crate::config::dirs::Dirs;
+use crate::config::{Loaded, Overrides, watch};
+use chrono::{TimeDelta, Utc};
+use crossterm::event::{Event, EventStream};
+use futures::{FutureExt as _, StreamExt as _};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+/// Most events worked in before a frame is drawn.
+const BATCH: usize = 64;
+
+/// What leaving may take: the loop finishes or hands over what is under way.
+const LEAVE: Duration = Duration::from_secs(10);
+
+/// The same when the terminal is gone or a signal said so; shorter than the watchdog's patience.
+const LEAVE_NOW: Duration = Duration::from_millis(1500);
+
+/// What the console needs to start.
+pub struct Start {
+    /// The loop.
+    pub handle: LoopHandle,
+    /// Panes in the order of their keys; at least one.
+    pub panes: Vec<Box<dyn Pane>>,
+    /// Settings as loaded.
+    pub loaded: Loaded,
+    /// Flags, for loading the settings again.
+    pub flags: Overrides,
+    /// Where keymaps and themes of the operator are, and the state directory for crash reports.
+    pub dirs: Dirs,
+    /// What the terminal can do.
+    pub caps: Caps,
+    /// Theme and keymap, loaded.
+    pub look: Look,
+}
+
+/// Why the console ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The operator left.
+    Left,
+    /// A signal, or the terminal is gone: nothing was approved by it.
+    Ended,
+}
+
+/// Everything outside the model that the loop drives.
+struct Shell {
+    handle: LoopHandle,
+    inbox: mpsc::Sender<Msg>,
+    screen: ratatui::Terminal<Screen<File>>,
+    terminal: Terminal,
+    files: Reload,
+    /// Set once leaving has begun: when it must be over.
+    leave: Option<Instant>,
+    /// Told when the loop has finished what it had to finish.
+    finished: Arc<Notify>,
+    exit: Exit,
+}
+
+/// What loading again needs.
+#[derive(Clone)]
+struct Reload {
+    loaded: Loaded,
+    flags: Overrides,
+    dirs: Dirs,
+    caps: Caps,
+    /// Theme chosen from the menu; it wins over the file until the end of the session.
+    theme: Option<String>,
+}
+
+impl Reload {
+    /// Settings, keymap and theme from their files, or everything that is wrong with them.
+    fn look(&self) -> Result<Box<Look>, String> {
+        let path = self.loaded.path.as_deref();
+        let env = |name: &str| std::env::var(name).ok();
+        let mut ui = match crate::config::load(path, &self.dirs, &env, &self.flags) {
+            Ok(loaded) => loaded.settings.ui,
+            Err(problems) => return Err(problems.to_string()),
+        };
+        if let Some(theme) = &self.theme {
+            ui.theme.clone_from(theme);
+        }
+        Look::load(&ui, &self.dirs, &self.caps).map(Box::new).map_err(|p| p.to_string())
+    }
+}
+
+/// Signals the console answers.
+struct Signals {
+    hup: Signal,
+    term: Signal,
+    int: Signal,
+    quit: Signal,
+    tstp: Signal,
+    cont: Signal,
+}
+
+enum Told {
+    End,
+    Stop,
+    Continue,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let raw = |s: rustix::process::Signal| signal(SignalKind::from_raw(s.as_raw()));
+        Ok(Self {
+            hup: signal(SignalKind::hangup())?,
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            tstp: raw(rustix::process::Signal::TSTP)?,
+            cont: raw(rustix::process::Signal::CONT)?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.hup.recv() => Told::End,
+            _ = self.term.recv() => Told::End,
+            _ = self.int.recv() => Told::End,
+            _ = self.quit.recv() => Told::End,
+            _ = self.tstp.recv() => Told::Stop,
+            _ = self.cont.recv() => Told::Continue,
+        }
+    }
+}
+
+/// Runs the console until the operator leaves or the terminal does. The first frame needs no network.
+///
+/// Errors are those of taking or writing to the terminal; backends failing is no reason to end.
+pub async fn run(start: Start) -> io::Result<Exit> {
+    let signals = Signals::listen()?;
+    install_panic_hook(&start.dirs.state);
+    let terminal = Terminal::take()?;
+    let (_watchdog, lost) = Watchdog::start(io::stdin().as_fd().try_clone_to_owned()?);
+    let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let screen = ratatui::Terminal::new(Screen::new(out, true))?;
+    let settings = &start.loaded.settings;
+    let frame = Duration::from_secs(1) / start.caps.max_fps(settings.ui.max_fps);
+    let stale = TimeDelta::from_std(settings.guard.stale_after).unwrap_or(TimeDelta::seconds(60));
+    let mut worlds = start.handle.worlds.clone();
+    let world = worlds.borrow_and_update().clone();
+    let mut model = Model::new(start.panes, world, start.look, stale);
+    let (inbox, messages) = mpsc::channel(256);
+    let (changed, changes) = mpsc::channel(1);
+    let reloads = watch::watch(&watched(&start.loaded, &start.dirs), changed);
+    if let Err(why) = &reloads {
+        model.note(Level::Warning, why);
+    }
+    let files = Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, theme: None };
+    let (handle, finished) = (start.handle, Arc::default());
+    let mut shell = Shell { handle, inbox, screen, terminal, files, leave: None, finished, exit: Exit::Left };
+    let size = shell.screen.size()?;
+    model.size = (size.width, size.height);
+    shell.draw(&mut model)?;
+    drive(shell, model, Inputs { signals, lost, worlds, messages, changes, frame }).await
+}
+
+/// Everything the loop waits for, beside the keyboard.
+struct Inputs {
+    signals: Signals,
+    lost: oneshot::Receiver<()>,
+    worlds: tokio::sync::watch::Receiver<Arc<World>>,
+    messages: mpsc::Receiver<Msg>,
+    changes: mpsc::Receiver<()>,
+    /// Least time between two frames.
+    frame: Duration,
+}
+
+/// Waits, updates and draws until it is time to leave.
+async fn drive(mut shell: Shell, mut model: Model, mut from: Inputs) -> io::Result<Exit> {
+    let mut drawn = Instant::now();
+    let mut events = EventStream::new();
+    let finished = shell.finished.clone();
+    let (mut loop_lives, mut reading) = (true, true);
+    loop {
+        let tick = Instant::now() + (model.next_change() - Utc::now()).to_std().unwrap_or_default();
+        let msg = tokio::select! {
+            biased;
+            told = from.signals.next() => match told {
+                Told::End => { shell.exit = Exit::Ended; Msg::End }
+                Told::Stop => { shell.stop(&mut model)?; continue }
+                Told::Continue => { shell.terminal.resume()?; Msg::Repaint }
+            },
+            _ = &mut from.lost, if shell.exit == Exit::Left => { shell.exit = Exit::Ended; Msg::End }
+            () = sleep_until(shell.leave.unwrap_or(drawn)), if shell.leave.is_some() => return Ok(shell.exit),
+            () = finished.notified() => return Ok(shell.exit),
+            event = events.next(), if reading => {
+                if let Some(Ok(event)) = event {
+                    shell.input(&mut model, event, &mut events)?;
+                    continue;
+                }
+                // The terminal cannot be read any more: the same as if it had gone.
+                reading = false;
+                shell.exit = Exit::Ended;
+                Msg::End
+            }
+            // Before the worlds: however many come, a frame is drawn when it is due.
+            () = sleep_until(drawn + from.frame), if model.dirty => {
+                shell.draw(&mut model)?;
+                drawn = Instant::now();
+                continue;
+            }
+            changed = from.worlds.changed(), if loop_lives => {
+                if changed.is_ok() {
+                    Msg::World(from.worlds.borrow_and_update().clone())
+                } else if shell.leave.is_some() {
+                    return Ok(shell.exit);
+                } else {
+                    loop_lives = false;
+                    Msg::Note(Level::Error, "the loop has ended; nothing is watched any more: leave and start again".into())
+                }
+            }
+            Some(msg) = from.messages.recv() => msg,
+            Some(()) = from.changes.recv() => shell.reload(),
+            () = sleep_until(tick), if !model.dirty => Msg::Tick,
+        };
+        shell.work(&mut model, msg)?;
+    }
+}
+
+/// Files whose change loads everything again.
+fn watched(loaded: &Loaded, dirs: &Dirs) -> Vec<PathBuf> {
+    let ui = &loaded.settings.ui;
+    // A name that is a path; for others the folders below are watched.
+    let mut files: Vec<_> = [&ui.theme, &ui.keymap].into_iter().map(PathBuf::from).collect();
+    files.retain(|p| p.is_file());
+    files.push(loaded.path.clone().unwrap_or_else(|| dirs.config_file()));
+    files.extend([dirs.config.join("keymaps"), dirs.config.join("themes")]);
+    files
+}
+
+impl Shell {
+    fn draw(&mut self, model: &mut Model) -> io::Result<()> {
+        model.now = Utc::now();
+        model.dirty = false;
+        match self.screen.draw(|frame| view(model, frame)) {
+            Ok(_) => Ok(()),
+            // The terminal is gone; the watchdog says so in an orderly way.
+            Err(e) if matches!(e.raw_os_error(), Some(5)) || e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Works in an event and those that wait behind it, at most [`BATCH`].
+    fn input(&mut self, model: &mut Model, first: Event, events: &mut EventStream) -> io::Result<()> {
+        let mut next = Some(first);
+        for _ in 0..BATCH {
+            let Some(event) = next.take() else { break };
+            let msg = match event {
+                Event::Key(key) => Some(Msg::Key(key)),
+                Event::Paste(text) => Some(Msg::Paste(text)),
+                Event::Resize(width, height) => Some(Msg::Resize(width, height)),
+                _ => None,
+            };
+            if let Some(msg) = msg {
+                self.work(model, msg)?;
+            }
+            next = events.next().now_or_never().flatten().and_then(Result::ok);
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, model: &mut Model, msg: Msg) -> io::Result<()> {
+        for effect in update(model, msg, Utc::now()) {
+            match effect {
+                Effect::Send(command) => self.send(command),
+                Effect::Fetch(detail) => self.fetch(detail),
+                Effect::Copy(text) => self.copy(model, &text)?,
+                Effect::Theme(name) => {
+                    self.files.theme = Some(name);
+                    let msg = self.reload();
+                    let _ = self.inbox.try_send(msg);
+                }
+                Effect::Repaint => self.repaint(model)?,
+                Effect::Suspend => self.stop(model)?,
+                Effect::Quit => self.leave(),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a command without waiting; its answer arrives as a message.
+    fn send(&self, command: Command) {
+        let (tx, rx) = oneshot::channel();
+        let inbox = self.inbox.clone();
+        if self.handle.commands.try_send((command, tx)).is_err() {
+            let why = "the loop does not take commands now; nothing was done: try again".to_owned();
+            let _ = inbox.try_send(Msg::Answer(Err(why)));
+            return;
+        }
+        tokio::spawn(async move {
+            let answer = rx.await.unwrap_or_else(|_| Err("the loop gave no answer; look at the journal".into()));
+            let _ = inbox.send(Msg::Answer(answer)).await;
+        });
+    }
+
+    fn fetch(&self, detail: Detail) {
+        let (tx, rx) = oneshot::channel();
+        let inbox = self.inbox.clone();
+        let (title, at_end) = match &detail {
+            Detail::Yaml(object) => (object.to_string(), false),
+            Detail::Logs { pod, container, previous, .. } => {
+                let container = container.as_deref().map_or_else(String::new, |c| format!(" · {c}"));
+                let previous = if *previous { " · before the last restart" } else { "" };
+                (format!("log of {}/{}{container}{previous}", pod.namespace, pod.name), true)
+            }
+        };
+        let refused = self.handle.details.try_send((detail, tx)).is_err();
+        tokio::spawn(async move {
+            let busy = "too many requests are under way: try again";
+            let text = if refused { Err(busy.into()) } else { rx.await.unwrap_or_else(|_| Err("no answer".into())) };
+            let _ = inbox.send(Msg::Fetched { title, at_end, text }).await;
+        });
+    }
+
+    fn copy(&mut self, model: &mut Model, text: &str) -> io::Result<()> {
+        match osc52::sequence(text, self.files.caps.multiplexer) {
+            Ok(bytes) => {
+                self.screen.backend_mut().queue(bytes.as_bytes())?;
+                let lines = text.lines().count();
+                let what = if lines > 1 { format!("{lines} lines") } else { format!("{text:?}") };
+                model.note(Level::Info, &format!("copied {what}"));
+            }
+            Err(why) => model.note(Level::Error, &why),
+        }
+        Ok(())
+    }
+
+    fn reload(&self) -> Msg {
+        Msg::Look(self.files.look())
+    }
+
+    fn repaint(&mut self, model: &mut Model) -> io::Result<()> {
+        self.screen.backend_mut().forget();
+        self.screen.clear()?;
+        model.dirty = true;
+        Ok(())
+    }
+
+    /// Stops the process as ctrl-z does; returns when it is continued.
+    fn stop(&mut self, model: &mut Model) -> io::Result<()> {
+        self.terminal.stop()?;
+        self.repaint(model)
+    }
+
+    /// Begins to leave: the loop is told, and has a while. Asked again, the console goes at once.
+    fn leave(&mut self) {
+        let now = Instant::now();
+        if self.leave.is_some() {
+            self.leave = Some(now);
+            return;
+        }
+        self.leave = Some(now + if self.exit == Exit::Left { LEAVE } else { LEAVE_NOW });
+        let (commands, finished) = (self.handle.commands.clone(), self.finished.clone());
+        tokio::spawn(async move {
+            let (tx, rx) = oneshot::channel();
+            let _ = commands.send((Command::Shutdown, tx)).await;
+            let _ = rx.await;
+            finished.notify_one();
+        });
+    }
+}

@@ -179,7 +179,11 @@ impl Guard {
         let context = gates::Context { request, settings: &self.settings, history: &self.history };
         let mut reasons = gates::to_write_at_all(&context);
         let item = request.item;
-        let applied = matches!(item.state, ActionState::Done { .. } | ActionState::HandedOver { .. });
+        // Verifying: its run has been stopped, and what it wrote stands.
+        let applied = matches!(
+            item.state,
+            ActionState::Done { .. } | ActionState::HandedOver { .. } | ActionState::Verifying { .. }
+        );
         if !applied || item.approval.is_none() {
             reasons.push(Refusal::new(
                 "g14",

@@ -178,9 +178,6 @@ settings! {
         /// Least time between two scale-ups.
         #[serde(with = "super::duration")]
         cooldown_up: Duration = secs(180),
-        /// Least time between two scale-downs.
-        #[serde(with = "super::duration")]
-        cooldown_down: Duration = secs(300),
         /// First wait of a dependency back-off; doubles to `backoff_max`.
         #[serde(with = "super::duration")]
         backoff: Duration = secs(60),
@@ -249,9 +246,6 @@ settings! {
         ascii: bool = false,
         /// Most frames per second; unset: 30, or 10 over SSH.
         max_fps: Option<u32> = None,
-        /// Charts are redrawn at most this often.
-        #[serde(with = "super::duration")]
-        chart_interval: Duration = secs(1),
     }
 }
 

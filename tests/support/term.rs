@@ -65,15 +65,19 @@ impl Term {
         Self { shared, master: Some(pty.master), writer: Some(writer), child }
     }
 
+    fn screen(&self) -> std::sync::MutexGuard<'_, Screen> {
+        self.shared.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// What the terminal shows now.
     pub fn text(&self) -> String {
-        self.shared.0.lock().unwrap().parser.screen().contents()
+        self.screen().parser.screen().contents()
     }
 
     /// Waits until the screen satisfies a condition; panics with the screen when the time is up.
     pub fn wait(&self, what: &str, limit: Duration, done: impl Fn(&str) -> bool) -> String {
         let until = Instant::now() + limit;
-        let mut screen = self.shared.0.lock().unwrap();
+        let mut screen = self.screen();
         loop {
             let text = screen.parser.screen().contents();
             if done(&text) {

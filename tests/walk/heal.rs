@@ -1,6 +1,6 @@
 //! Walk a and b: a fault, a proposal, a keystroke, a verified change, an undo; and objects that have another owner.
 
-use super::{LONG, Rig, SHORT, console, quit};
+use super::{LONG, Rig, SHORT, console, open_action, quit};
 use crate::rig::state;
 
 #[test]
@@ -18,10 +18,7 @@ fn a_oom_is_shown_explained_approved_verified_and_undone() {
     let item = rig.action(&config, "ledger-oom", LONG, |i| state(i) == "proposed" && !i["preview"].is_null());
     let id = item["proposal"]["id"].as_str().unwrap().to_owned();
     assert_eq!(item["blocked"], serde_json::json!([]), "nothing stops it");
-    term.keys("4");
-    term.expect("ledger", SHORT);
-    // Enter shows why and the server's own diff.
-    term.keys("\r");
+    open_action(&mut term, "ledger");
     term.wait("the diff", SHORT, |s| s.contains("128Mi") && s.contains("228Mi") && s.contains("OOMKilled"));
     // `a` approves; dry-run, applying and verifying follow, up to the verdict.
     term.keys("a");
@@ -79,9 +76,7 @@ fn b_a_bad_image_is_rolled_back_to_the_last_healthy_revision() {
     let mut term = console(&rig, &config, &[]);
     let item = rig.action(&config, "web-bad-release", LONG, |i| state(i) == "proposed" && !i["preview"].is_null());
     let id = item["proposal"]["id"].as_str().unwrap().to_owned();
-    term.keys("4");
-    term.expect("web", SHORT);
-    term.keys("\r");
+    open_action(&mut term, "web");
     term.wait("why and what", SHORT, |s| s.contains(":bad") && s.contains(&good));
     term.keys("a");
     let done = rig.action(&config, &id, LONG, |i| state(i) == "done");
@@ -123,9 +118,7 @@ fn b_what_argo_cd_or_an_hpa_owns_is_not_patched_and_the_reason_is_shown() {
         item["proposal"]["export"].as_str().is_some_and(|e| e.contains("registry.example/recommendations:1")),
         "the patch to commit is there"
     );
-    term.keys("4");
-    term.expect("recommendations", SHORT);
-    term.keys("\r");
+    open_action(&mut term, "recommendations");
     term.expect("Argo CD", SHORT);
     term.keys("a");
     assert_eq!(rig.field("deploy/recommendations", "{.metadata.generation}"), before, "untouched");

@@ -31,6 +31,16 @@ fn console(rig: &Rig, config: &Path, more: &[&str]) -> Term {
     term
 }
 
+/// Goes to Actions and opens the one action of this workload.
+fn open_action(term: &mut Term, workload: &str) {
+    term.keys("4");
+    term.keys("/");
+    term.keys(&format!("{workload}\r"));
+    term.expect(workload, SHORT);
+    term.keys("\r");
+    term.wait("the detail", SHORT, |s| s.contains("WHAT EXACTLY") || s.contains("WHY"));
+}
+
 /// Quits and waits for the end.
 fn quit(mut term: Term) {
     term.keys("q");

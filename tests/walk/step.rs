@@ -1,6 +1,6 @@
 //! Walk d: step mode through one whole loop, each phase's product on the screen.
 
-use super::{LONG, Rig, SHORT, console, quit};
+use super::{LONG, Rig, SHORT, console, open_action, quit};
 use crate::rig::state;
 
 #[test]
@@ -32,9 +32,7 @@ fn d_each_phase_waits_for_a_key_and_shows_its_product() {
     term.keys("S");
     term.wait("the execute phase", SHORT, |s| s.contains("execute") && s.contains("approval"));
     let id = rig.action(&config, "ledger-oom", SHORT, |i| state(i) == "proposed" && !i["preview"].is_null())["proposal"]["id"].as_str().unwrap().to_owned();
-    term.keys("4");
-    term.expect("ledger", SHORT);
-    term.keys("\r");
+    open_action(&mut term, "ledger");
     term.expect("228Mi", SHORT);
     term.keys("a");
     rig.action(&config, &id, LONG, |i| matches!(state(i), "verifying" | "done"));

@@ -13,6 +13,7 @@ use crate::model::plan::ACTION_ANNOTATION;
 use proptest::prelude::*;
 
 mod crash;
+#[cfg(feature = "rig")]
 mod rig;
 mod undoing;
 mod verifying;

@@ -1,5 +1,5 @@
 //! The same against a real API server: what it dry-runs, writes, refuses and undoes. Needs `tests/rig/rig`:
-//! `tests/rig/rig run -- cargo test --lib rig:: -- --ignored`.
+//! `tests/rig/rig run -- cargo test --features rig --lib rig:: -- --test-threads=1`.
 
 use super::*;
 use crate::execute::api;
@@ -104,7 +104,6 @@ fn leave(case: &Case) -> Permit {
 }
 
 #[tokio::test]
-#[ignore = "needs the rig"]
 async fn a_real_server_writes_verifies_and_undoes() {
     scenario("oom");
     let client = client().await;
@@ -142,7 +141,6 @@ async fn a_real_server_writes_verifies_and_undoes() {
 }
 
 #[tokio::test]
-#[ignore = "needs the rig"]
 async fn a_real_server_evicts_by_uid_and_tells_why_not() {
     scenario("shop");
     let client = client().await;

@@ -70,7 +70,8 @@ fn queue(dir: &std::path::Path) -> Result<Vec<Arc<QueueItem>>, Failure> {
             if !path.exists() {
                 return Ok(Vec::new());
             }
-            Ok(Journal::open_read_only(&path)?.items(200)?.into_iter().map(Arc::new).collect())
+            // The journal gives the newest first, a queue the oldest.
+            Ok(Journal::open_read_only(&path)?.items(200)?.into_iter().rev().map(Arc::new).collect())
         }
     }
 }

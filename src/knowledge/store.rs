@@ -29,21 +29,23 @@ CREATE TABLE actions(id TEXT PRIMARY KEY, seq INTEGER NOT NULL, state TEXT NOT N
 CREATE INDEX actions_seq ON actions(seq);
 ";
 
-/// Creates the directory (0700) and opens the file (0600) for writing, creating the schema in a new one.
+/// Opens the file (0600) for writing; a new one is made whole beside its place and then moved there, so that
+/// nobody ever sees half a journal.
 pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
     let io = |source| JournalError::Io { path: path.to_owned(), source };
     let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
-    // Created by us with narrow rights before SQLite sees it; an existing file keeps its content.
-    let file =
-        std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
-    narrow(path, 0o600).map_err(io)?;
-    let fresh = file.metadata().map_err(io)?.len() == 0;
-    drop(file);
-    let mut db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
-    db.busy_timeout(Duration::from_secs(5)).map_err(sqlite)?;
-    if fresh {
+    if std::fs::metadata(path).map_or(0, |m| m.len()) == 0 {
+        let new = path.with_extension("new");
+        // What an interrupted start left there. Created by us with narrow rights before SQLite sees it.
+        std::fs::File::create(&new).and_then(|_| narrow(&new, 0o600)).map_err(io)?;
+        let mut db = Connection::open_with_flags(&new, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
         create(&mut db).map_err(sqlite)?;
+        db.close().map_err(|(_, e)| sqlite(e))?;
+        std::fs::rename(&new, path).map_err(io)?;
     }
+    narrow(path, 0o600).map_err(io)?;
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
+    db.busy_timeout(Duration::from_secs(5)).map_err(sqlite)?;
     recognise(&db, path)?;
     db.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
     db.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
@@ -82,7 +84,7 @@ fn narrow(_: &Path, _: u32) -> std::io::Result<()> {
     Ok(())
 }
 
-/// All or nothing: a crash in here leaves an empty file, which the next start takes as new.
+/// The schema, all or nothing.
 fn create(db: &mut Connection) -> rusqlite::Result<()> {
     let tx = db.transaction()?;
     tx.execute_batch(SCHEMA)?;

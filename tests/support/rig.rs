@@ -46,8 +46,8 @@ unschedulable_grace = "5s"
 node_grace = "5s"
 [guard]
 interval = "2s"
-settle = "4s"
-observe = "4s"
+settle = "3s"
+observe = "3s"
 cooldown = "1s"
 stale_after = "10s"
 step_timeout = "60s"
@@ -166,18 +166,22 @@ per_hour_namespace = 1000
 
     /// The newest action whose id begins so, as soon as it satisfies a condition.
     pub fn action(&self, config: &Path, id: &str, limit: Duration, done: impl Fn(&Value) -> bool) -> Value {
-        self.until(
-            &format!("action {id}"),
-            limit,
-            || {
-                self.queue(config)
-                    .into_iter()
-                    .rev()
-                    .find(|i| i["proposal"]["id"].as_str().is_some_and(|x| x.starts_with(id)))
-            },
-            |i| i.as_ref().is_some_and(&done),
-        )
-        .expect("found")
+        let newest = || {
+            let queue = self.queue(config);
+            queue.into_iter().rev().find(|i| i["proposal"]["id"].as_str().is_some_and(|x| x.starts_with(id)))
+        };
+        let until = Instant::now() + limit;
+        loop {
+            let found = newest();
+            if let Some(item) = found.as_ref().filter(|i| done(i)) {
+                return item.clone();
+            }
+            if Instant::now() >= until {
+                let story = found.map(|i| format!("{:#} {:#} {:#}", i["state"], i["blocked"], i["story"]));
+                panic!("waited {limit:?} for action {id}; it is: {}", story.unwrap_or_else(|| "not there".into()));
+            }
+            std::thread::sleep(Duration::from_millis(250)); // the socket answers, it does not push
+        }
     }
 
     /// Verifies the journal and returns the kinds of its entries, oldest first.

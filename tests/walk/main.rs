@@ -41,6 +41,13 @@ fn open_action(term: &mut Term, workload: &str) {
     term.wait("the detail", SHORT, |s| s.contains("WHAT EXACTLY") || s.contains("WHY"));
 }
 
+/// Presses approve. For a moment after something was opened the console is deaf to it, on purpose, so that no
+/// key in flight approves what has just appeared.
+fn press_approve(term: &mut Term) {
+    std::thread::sleep(Duration::from_millis(600));
+    term.keys("a");
+}
+
 /// Quits and waits for the end.
 fn quit(mut term: Term) {
     term.keys("q");

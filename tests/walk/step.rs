@@ -1,6 +1,6 @@
 //! Walk d: step mode through one whole loop, each phase's product on the screen.
 
-use super::{LONG, Rig, SHORT, console, open_action, quit};
+use super::{LONG, Rig, SHORT, console, open_action, press_approve, quit};
 use crate::rig::state;
 
 #[test]
@@ -34,7 +34,7 @@ fn d_each_phase_waits_for_a_key_and_shows_its_product() {
     let id = rig.action(&config, "ledger-oom", SHORT, |i| state(i) == "proposed" && !i["preview"].is_null())["proposal"]["id"].as_str().unwrap().to_owned();
     open_action(&mut term, "ledger");
     term.expect("228Mi", SHORT);
-    term.keys("a");
+    press_approve(&mut term);
     rig.action(&config, &id, LONG, |i| matches!(state(i), "verifying" | "done"));
     assert_eq!(rig.memory_limit("ledger"), "228Mi");
     quit(term);

@@ -77,9 +77,9 @@ fn documented(source: &str) -> BTreeMap<String, Vec<(String, String, String)>> {
         }
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["pub", "struct" | "enum", name, "{"] => current = (*name).to_owned(),
+            ["pub", "struct" | "enum", name, "{"] => (*name).clone_into(&mut current),
             [name, "{"] if name.starts_with(char::is_uppercase) && current != "Indicator" => {
-                current = (*name).to_owned()
+                (*name).clone_into(&mut current);
             }
             _ => {
                 let field = line.trim_start_matches("pub ");

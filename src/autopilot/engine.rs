@@ -125,7 +125,7 @@ impl Engine {
             control: Control::new(options.settings.guard.mode, read_only),
             link: first.link.clone(),
             session: None,
-            queue: Queue::new(super::act::REMEMBERED),
+            queue: Queue::new(super::flight::REMEMBERED),
             guard: Guard::new(options.settings.guard.clone(), GuardHistory::default()),
             analyzer: Analyzer::new(),
             judged: watch::channel((snapshot.clone(), findings.clone())).0,
@@ -291,7 +291,7 @@ impl Engine {
     pub(super) fn leave(&mut self) {
         self.write(Kind::SessionEnded, None, None, serde_json::json!({}));
         self.session = None;
-        self.queue = Queue::new(super::act::REMEMBERED);
+        self.queue = Queue::new(super::flight::REMEMBERED);
         self.guard = Guard::new(self.options.settings.guard.clone(), GuardHistory::default());
         self.analyzer = Analyzer::new();
         self.planning = Planning::default();

@@ -2,9 +2,12 @@
 
 mod act;
 pub mod control;
+mod decide;
 mod engine;
+mod flight;
 pub mod handle;
 mod planning;
+mod record;
 mod round;
 pub mod session;
 pub mod socket;

@@ -5,6 +5,7 @@ use super::{Done, Failure, look, options, print, print_json, runtime, settings};
 use crate::autopilot::session::cluster_dir;
 use crate::autopilot::world::World;
 use crate::autopilot::{JournalUse, Options, spawn};
+use crate::config::Settings;
 use crate::config::load::Loaded;
 use crate::console::caps::{Caps, Depth};
 use crate::knowledge::journal::Journal;
@@ -13,6 +14,7 @@ use crate::model::object::Resource;
 use crate::model::plan::Right;
 use crate::model::snapshot::SourceState;
 use serde::Serialize;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// How one thing is.
@@ -47,7 +49,7 @@ pub(super) fn run(cli: &Cli, format: Format) -> Done {
     let mut options = options(cli, &loaded, &dirs, JournalUse::None);
     options.settings.guard.mode = Mode::Observe;
     let mut report = Report::default();
-    local(&mut report, &loaded, &look(&loaded, &dirs)?.0);
+    local(&mut report, &loaded, look(&loaded, &dirs)?.0);
     let connected = runtime()?.block_on(cluster(&mut report, options));
     match format {
         Format::Json => print_json(&report.0)?,
@@ -61,7 +63,7 @@ pub(super) fn run(cli: &Cli, format: Format) -> Done {
 }
 
 /// What can be told without a cluster: configuration and terminal.
-fn local(report: &mut Report, loaded: &Loaded, caps: &Caps) {
+fn local(report: &mut Report, loaded: &Loaded, caps: Caps) {
     let file = loaded.path.as_ref().map_or("no file, defaults".to_owned(), |p| p.display().to_string());
     report.add(Grade::Ok, "configuration", file, "");
     let colours = match caps.depth {
@@ -102,6 +104,7 @@ async fn cluster(report: &mut Report, options: Options) -> Done {
     let dir = cluster_dir(&state, &info.id);
     journal(report, &dir);
     automation(report, &world);
+    report.add(Grade::Ok, "kill switch", kill_switch(&settings, &dir), "");
     Ok(())
 }
 
@@ -135,7 +138,7 @@ fn sources(report: &mut Report, w: &World) {
             SourceState::Live { .. } => report.add(Grade::Ok, &what, format!("{} objects", s.objects), ""),
             SourceState::NotServed => {}
             SourceState::Denied { why } => {
-                report.add(Grade::Warn, &what, why.to_string(), "grant list and watch, or limit with --namespace")
+                report.add(Grade::Warn, &what, why.to_string(), "grant list and watch, or limit with --namespace");
             }
             other => report.add(Grade::Warn, &what, format!("{other:?}"), "not complete in time: look again"),
         }
@@ -195,7 +198,7 @@ fn prometheus(report: &mut Report, w: &World) {
             "give --prometheus URL; without it there are no metrics, leaks, SLOs or scaling",
         ),
         (SourceState::Failed { why, .. }, _) => {
-            report.add(Grade::Fail, "prometheus", why.to_string(), "check connection.prometheus")
+            report.add(Grade::Fail, "prometheus", why.to_string(), "check connection.prometheus");
         }
         (state, _) => report.add(Grade::Warn, "prometheus", format!("{state:?}"), "not complete in time: look again"),
     }
@@ -238,6 +241,12 @@ fn automation(report: &mut Report, w: &World) {
     }
 }
 
+/// The ways to stop every write from outside.
+fn kill_switch(settings: &Settings, dir: &std::path::Path) -> String {
+    let file = settings.guard.kill_file.clone().unwrap_or_else(|| dir.join("kill").display().to_string());
+    format!("touch {file}, or ConfigMap {} with kill: \"true\"", settings.guard.kill_configmap)
+}
+
 fn text(checks: &[Check]) -> String {
     let mut out = String::new();
     for c in checks {
@@ -246,9 +255,9 @@ fn text(checks: &[Check]) -> String {
             Grade::Warn => "warn",
             Grade::Fail => "FAIL",
         };
-        out.push_str(&format!("{word}  {}: {}\n", c.what, c.says));
+        let _ = writeln!(out, "{word}  {}: {}", c.what, c.says);
         if !c.remedy.is_empty() {
-            out.push_str(&format!("      {}\n", c.remedy));
+            let _ = writeln!(out, "      {}", c.remedy);
         }
     }
     out

@@ -15,7 +15,7 @@ pub struct Rig {
     pub state: tempfile::TempDir,
 }
 
-#[allow(dead_code, reason = "each walk uses its part")]
+#[allow(dead_code, clippy::unused_self, reason = "each walk uses its part, all through the rig")]
 impl Rig {
     /// The running rig. Panics with the remedy if there is none: these tests are never skipped.
     pub fn here() -> Self {

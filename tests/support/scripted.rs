@@ -10,8 +10,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
 /// The server and what it was given.
 pub struct Scripted {
-    /// Where it listens.
-    pub server: MockServer,
+    _server: MockServer,
     /// Kubeconfig, configuration and state of this test.
     pub dir: tempfile::TempDir,
     writes: Arc<AtomicUsize>,
@@ -42,7 +41,7 @@ impl Scripted {
             format!("[connection]\nprometheus = \"none\"\nstate_dir = {:?}\n", state.display().to_string()),
         )
         .unwrap();
-        Self { server, dir, writes }
+        Self { _server: server, dir, writes }
     }
 
     /// Writes that were not dry-runs.

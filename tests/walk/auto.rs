@@ -17,13 +17,15 @@ fn c_auto_starts_paused_then_heals_the_opted_in_namespace_only() {
     assert!(ready["approval"].is_null(), "paused: nobody approved");
     assert_eq!(rig.memory_limit("ledger"), "128Mi");
     term.keys("P");
+    term.keys("y");
     let done = rig.action(&config, "ledger-oom", LONG, |i| state(i) == "done");
     assert_eq!(done["approval"]["by"], "auto");
     assert_eq!(done["state"]["verdict"], "effective", "{done:#}");
     assert_eq!(rig.memory_limit("ledger"), "228Mi");
     // The other namespace has the same fault, never opted in, and was left alone; the console says why.
     let other = rig.queue(&config).into_iter().rfind(|i| {
-        i["proposal"]["subject"]["workload"]["namespace"] == "legacy" && i["proposal"]["fault"]["class"] == "oom"
+        i["proposal"]["subject"]["workload"]["namespace"] == "legacy"
+            && i["proposal"]["fault"]["class"] == "oom_container"
     });
     let other = other.expect("the fault in legacy has a proposal");
     assert_eq!(state(&other), "proposed");

@@ -4,11 +4,22 @@ use super::{LONG, Rig, console, quit};
 use crate::rig::state;
 use std::time::Duration;
 
+/// Starts what was stopped, whatever became of the test: the next one needs it.
+struct Restart<'a>(&'a Rig);
+
+impl Drop for Restart<'_> {
+    fn drop(&mut self) {
+        self.0.rig(&["start", "apiserver"]);
+        self.0.rig(&["start", "prometheus"]);
+    }
+}
+
 #[test]
 fn f_outages_are_shown_with_ages_and_end_by_themselves() {
     let rig = Rig::here();
     rig.delete(&["deploy/ledger"]);
     let config = rig.config("");
+    let restart = Restart(&rig);
     let term = console(&rig, &config, &[]);
     rig.until("fresh data", LONG, || term.text(), |t| !t.contains("stale"));
 
@@ -18,8 +29,7 @@ fn f_outages_are_shown_with_ages_and_end_by_themselves() {
     term.wait("the age of the cluster's data", LONG, |s| stale_in(s, "api"));
     assert!(rig.queue_of_running().iter().all(|i| state(i) != "proposed"), "nothing is proposed from stale data");
 
-    rig.rig(&["start", "apiserver"]);
-    rig.rig(&["start", "prometheus"]);
+    drop(restart);
     term.wait("everything fresh again", Duration::from_secs(120), |s| !stale_in(s, "api") && !stale_in(s, "prom"));
     // And it works: a new fault is found and proposed.
     rig.rig(&["apply", "oom"]);

@@ -39,6 +39,9 @@ impl Engine {
     /// The operator asked for the next phase.
     pub(super) fn step(&mut self) -> Result<String, String> {
         let now = Utc::now();
+        if self.control.step.next == PhaseName::Monitor && !crate::monitor::settled(&self.snapshot) {
+            return Err("the first picture of the cluster is still being read".into());
+        }
         let phase = self.control.advance()?;
         let began = Instant::now();
         let lines = match phase {

@@ -27,7 +27,7 @@ const SHORT: Duration = Duration::from_secs(10);
 /// The console on the rig, connected and showing the overview.
 fn console(rig: &Rig, config: &Path, more: &[&str]) -> Term {
     let term = Term::start(&rig.args(config, more), &[], 140, 40);
-    term.expect("nodes", Duration::from_secs(30));
+    term.expect("4/4 ready", Duration::from_secs(30));
     term
 }
 

@@ -1,6 +1,6 @@
 //! Walk a and b: a fault, a proposal, a keystroke, a verified change, an undo; and objects that have another owner.
 
-use super::{LONG, Rig, SHORT, console, open_action, press_approve, quit};
+use super::{LONG, Rig, SHORT, console, open_action, press, quit};
 use crate::rig::state;
 
 #[test]
@@ -21,7 +21,7 @@ fn a_oom_is_shown_explained_approved_verified_and_undone() {
     open_action(&mut term, "ledger");
     term.wait("the diff", SHORT, |s| s.contains("128Mi") && s.contains("228Mi") && s.contains("OOMKilled"));
     // `a` approves; dry-run, applying and verifying follow, up to the verdict.
-    press_approve(&mut term);
+    press(&mut term, "a");
     rig.action(&config, &id, LONG, |i| matches!(state(i), "verifying" | "done"));
     assert_eq!(rig.memory_limit("ledger"), "228Mi", "kubectl sees the new limit");
     let managers = rig.kubectl(&[
@@ -78,7 +78,7 @@ fn b_a_bad_image_is_rolled_back_to_the_last_healthy_revision() {
     let id = item["proposal"]["id"].as_str().unwrap().to_owned();
     open_action(&mut term, "web");
     term.wait("why and what", SHORT, |s| s.contains(":bad") && s.contains(&good));
-    press_approve(&mut term);
+    press(&mut term, "a");
     let done = rig.action(&config, &id, LONG, |i| state(i) == "done");
     assert_eq!(done["state"]["verdict"], "effective", "{done:#}");
     assert_eq!(rig.image("web"), good);
@@ -120,7 +120,7 @@ fn b_what_argo_cd_or_an_hpa_owns_is_not_patched_and_the_reason_is_shown() {
     );
     open_action(&mut term, "recommendations");
     term.expect("Argo CD", SHORT);
-    press_approve(&mut term);
+    press(&mut term, "a");
     assert_eq!(rig.field("deploy/recommendations", "{.metadata.generation}"), before, "untouched");
     // The HPA's replicas are left alone, and the console says whose they are.
     let report = rig.until(

@@ -41,11 +41,11 @@ fn open_action(term: &mut Term, workload: &str) {
     term.wait("the detail", SHORT, |s| s.contains("WHAT EXACTLY") || s.contains("WHY"));
 }
 
-/// Presses approve. For a moment after something was opened the console is deaf to it, on purpose, so that no
-/// key in flight approves what has just appeared.
-fn press_approve(term: &mut Term) {
+/// Presses a key that controls something. For a moment after the screen moved under it, and while it is held
+/// down, the console is deaf to such keys, on purpose; so this waits as a person who reads would.
+fn press(term: &mut Term, key: &str) {
     std::thread::sleep(Duration::from_millis(600));
-    term.keys("a");
+    term.keys(key);
 }
 
 /// Quits and waits for the end.

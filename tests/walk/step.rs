@@ -1,6 +1,6 @@
 //! Walk d: step mode through one whole loop, each phase's product on the screen.
 
-use super::{LONG, Rig, SHORT, console, open_action, press_approve, quit};
+use super::{LONG, Rig, SHORT, console, open_action, press, quit};
 use crate::rig::state;
 
 #[test]
@@ -22,19 +22,19 @@ fn d_each_phase_waits_for_a_key_and_shows_its_product() {
         "nothing is analyzed before the operator says so:\n{}",
         term.text()
     );
-    term.keys("S");
+    press(&mut term, "S");
     term.wait("the monitor phase", SHORT, |s| s.contains("monitor") && s.contains("4 nodes"));
-    term.keys("S");
+    press(&mut term, "S");
     term.wait("the analyze phase", SHORT, |s| s.contains("analyze") && s.contains("ledger"));
     assert!(rig.queue(&config).iter().all(|i| state(i) != "proposed"), "nothing is planned yet");
-    term.keys("S");
+    press(&mut term, "S");
     term.wait("the plan phase", LONG, |s| s.contains("plan") && s.contains("ledger-oom"));
-    term.keys("S");
+    press(&mut term, "S");
     term.wait("the execute phase", SHORT, |s| s.contains("execute") && s.contains("approval"));
     let id = rig.action(&config, "ledger-oom", SHORT, |i| state(i) == "proposed" && !i["preview"].is_null())["proposal"]["id"].as_str().unwrap().to_owned();
     open_action(&mut term, "ledger");
     term.expect("228Mi", SHORT);
-    press_approve(&mut term);
+    press(&mut term, "a");
     rig.action(&config, &id, LONG, |i| matches!(state(i), "verifying" | "done"));
     assert_eq!(rig.memory_limit("ledger"), "228Mi");
     quit(term);

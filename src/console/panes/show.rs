@@ -4,7 +4,7 @@ use crate::config::settings::Monitor;
 use crate::console::theme::{Glyphs, Role};
 use crate::console::widgets::table::Cell;
 use crate::console::widgets::unit::Unit;
-use crate::model::finding::Severity;
+use crate::model::finding::{Severity, Subject};
 use crate::model::plan::Risk;
 use crate::model::reading::Reading;
 use crate::model::snapshot::SourceState;
@@ -41,6 +41,22 @@ pub fn reading_words(reading: &Reading, unit: Unit, now: Timestamp) -> (String, 
         Reading::Absent => ("absent: no such series".into(), Role::Stale),
         Reading::Failed { why } => (format!("failed: {why}"), Role::Stale),
     }
+}
+
+/// `shop/cart`, `node n1`, `cluster`: short, as tables name what something is about.
+pub fn subject(subject: &Subject) -> String {
+    match subject {
+        Subject::Workload(k) => format!("{}/{}", k.namespace, k.name),
+        Subject::Node(n) => format!("node {n}"),
+        Subject::Cluster => "cluster".into(),
+    }
+}
+
+/// A title without the name it begins with, for tables that have that name in a column of its own.
+pub fn without_subject<'a>(title: &'a str, about: &Subject) -> &'a str {
+    let rest = title.strip_prefix(&*subject(about)).unwrap_or_default();
+    let rest = rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' ')).unwrap_or_default();
+    if rest.is_empty() { title } else { rest }
 }
 
 /// Glyph and colour of a severity.
@@ -124,6 +140,18 @@ mod tests {
         assert_eq!((&*zero.text, zero.role), ("0m", Role::Text), "a measured zero is a number");
         let old = Reading::Stale { value: 0.2, at: now - TimeDelta::minutes(5) };
         assert_eq!(&*reading(&old, Unit::Cores, now, &Glyphs::UNICODE).text, "200m 5m ago");
+    }
+
+    #[test]
+    fn a_title_loses_the_name_of_its_subject_and_nothing_else() {
+        use crate::model::object::{WorkloadKey, WorkloadKind};
+        let cart = Subject::Workload(WorkloadKey::new("shop", WorkloadKind::Deployment, "cart"));
+        assert_eq!(without_subject("shop/cart: container app killed", &cart), "container app killed");
+        assert_eq!(without_subject("shop/cart-v2: container app killed", &cart), "shop/cart-v2: container app killed");
+        assert_eq!(without_subject("scale from 2 to 3", &cart), "scale from 2 to 3");
+        assert_eq!(without_subject("shop/cart: ", &cart), "shop/cart: ");
+        let node = Subject::Node("n3".into());
+        assert_eq!(without_subject("node n3 is not ready, 5 pods on it", &node), "is not ready, 5 pods on it");
     }
 
     #[test]

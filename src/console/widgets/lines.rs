@@ -85,7 +85,9 @@ impl Lines {
         rule(buf, theme, area, title, &scroll.position(lines.len(), body.height as usize), focused);
         for (y, i) in (body.y..).zip(scroll.window(lines.len(), body.height as usize)) {
             let mut x = body.x;
-            for (text, role) in &lines[i] {
+            for (n, (text, role)) in lines[i].iter().enumerate() {
+                // The space at which a line was broken may lie beyond the edge; it is no text that was cut.
+                let text = if n + 1 == lines[i].len() { text.trim_end() } else { text };
                 x += put(buf, theme, x, y, body.right().saturating_sub(x), text, *role);
             }
         }
@@ -153,6 +155,18 @@ mod tests {
         let mut lines = Lines::default();
         lines.text("購物車購物車", Role::Text);
         assert_eq!(shown(&lines, 5), ["購物", "車購", "物車"]);
+    }
+
+    #[test]
+    fn the_space_at_which_a_line_breaks_is_not_drawn_as_text_that_was_cut() {
+        use crate::console::theme::{Glyphs, Theme};
+        let mut lines = Lines::default();
+        lines.text("abcd efgh", Role::Text);
+        let area = Rect::new(0, 0, 6, 3);
+        let mut buf = Buffer::empty(area);
+        lines.draw(&mut buf, &Theme::plain(Glyphs::UNICODE), area, "", &Scroll::default(), false);
+        let row = |y| (0..6).map(|x| buf[(x, y)].symbol()).collect::<String>();
+        assert_eq!((row(1), row(2)), (" abcd ".to_owned(), " efgh ".to_owned()));
     }
 
     proptest! {

@@ -323,7 +323,12 @@ impl Pane for Actions {
         table.draw(buf, body, &self.cursor, self.entries.len(), |i| match &self.entries[i] {
             Entry::Item(r) => list::row(&self.rows[*r], ctx),
             Entry::New => {
-                vec![Cell::new(format!("{new} new"), Role::Title), Cell::muted(""), Cell::muted("since you look")]
+                vec![
+                    Cell::new(format!("{new} new"), Role::Title),
+                    Cell::muted(""),
+                    Cell::muted("below"),
+                    Cell::muted("came in while you were reading this list"),
+                ]
             }
         });
     }

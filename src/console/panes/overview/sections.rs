@@ -183,28 +183,28 @@ pub fn step(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) -> u16 {
 
 /// SLOs, sources and actions one below the other.
 pub fn column(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) {
-    let (slos, actions) = (slos(world, ctx, area.width), actions(world, ctx));
-    let h = area.height;
-    let slo_h = (slos.len() as u16 + 1).min(h / 3);
-    let sources = sources(world, ctx, area.width, h / 2);
-    let source_h = (sources.len() as u16 + 1).min(h / 2);
+    let (slos, sources) = (slos(world, ctx, area.width), sources(world, ctx, area.width));
+    let slo_h = (slos.len() as u16 + 1).min(area.height / 3);
+    let source_h = (sources.len() as u16 + 1).min(area.height / 2);
     section(buf, ctx, Rect { height: slo_h, ..area }, "SLOs", "", slos);
     let y = area.y + slo_h;
     section(buf, ctx, Rect { y, height: source_h, ..area }, "Sources", "", sources);
     let y = y + source_h;
-    section(buf, ctx, Rect { y, height: area.bottom() - y, ..area }, "Last actions", "", actions);
+    section(buf, ctx, Rect { y, height: area.bottom() - y, ..area }, "Last actions", "", actions(world, ctx));
 }
 
-/// SLOs and actions at the left, sources at the right.
+/// SLOs beside sources, as high as they need to be, and below them the actions over the whole width.
 pub fn columns(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) {
     let left = Rect { width: area.width / 2, ..area };
     let right = Rect { x: left.right() + 1, width: area.width - left.width - 1, ..area };
-    let slos = slos(world, ctx, left.width);
-    let h = (slos.len() as u16 + 1).min(area.height.saturating_sub(3));
-    section(buf, ctx, Rect { height: h, ..left }, "SLOs", "", slos);
-    let below = Rect { y: left.y + h, height: left.height - h, ..left };
-    section(buf, ctx, below, "Last actions", "", actions(world, ctx));
-    section(buf, ctx, right, "Sources", "", sources(world, ctx, right.width, right.height));
+    let (slos, sources) = (slos(world, ctx, left.width), sources(world, ctx, right.width));
+    let actions = actions(world, ctx);
+    let most = area.height.saturating_sub((actions.len() as u16 + 1).min(3)).max(2);
+    let height = (slos.len().max(sources.len()) as u16 + 1).min(most);
+    section(buf, ctx, Rect { height, ..left }, "SLOs", "", slos);
+    section(buf, ctx, Rect { height, ..right }, "Sources", "", sources);
+    let below = Rect { y: area.y + height, height: area.height.saturating_sub(height), ..area };
+    section(buf, ctx, below, "Last actions", "", actions);
 }
 
 fn section(buf: &mut Buffer, ctx: &Ctx, area: Rect, title: &str, note: &str, mut lines: Vec<Vec<Piece>>) {
@@ -290,43 +290,30 @@ fn why_missing(reading: &Reading, ctx: &Ctx) -> String {
     }
 }
 
-/// Troubled sources first, each with its whole reason; then the live ones with their ages, or in one line
-/// where there is no room for them.
-fn sources(world: &World, ctx: &Ctx, columns: u16, height: u16) -> Vec<Vec<Piece>> {
+/// Sources that are not simply live, each with its whole reason; the others in one line with the oldest age.
+fn sources(world: &World, ctx: &Ctx, columns: u16) -> Vec<Vec<Piece>> {
     let s = &world.snapshot;
     let g = &ctx.theme.glyphs;
-    let extra = [("api server", &s.api.state, None), ("prometheus", &s.metrics.state, None)];
-    let watched = s.sources.iter().map(|x| (&*x.name, &x.state, Some(x.objects)));
-    let all: Vec<_> = extra.into_iter().chain(watched).collect();
-    let (bad, fine): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, state, _)| show::troubled(state, ctx.now));
+    let extra = [("api server", &s.api.state), ("prometheus", &s.metrics.state)];
     let mut lines = Lines::default();
-    for (name, state, _) in bad {
-        let (glyph, words, role) = show::source(state, ctx.now, g);
-        lines.add(2, vec![(format!("{glyph} "), role), (format!("{name} "), Role::Text), (words, role)]);
+    let (mut live, mut off): (Vec<Timestamp>, Vec<&str>) = (Vec::new(), Vec::new());
+    for (name, state) in extra.into_iter().chain(s.sources.iter().map(|x| (&*x.name, &x.state))) {
+        match state {
+            SourceState::NotServed => off.push(name),
+            SourceState::Live { last } if !show::troubled(state, ctx.now) => live.push(*last),
+            _ => {
+                let (glyph, words, role) = show::source(state, ctx.now, g);
+                lines.add(2, vec![(format!("{glyph} "), role), (format!("{name} "), Role::Text), (words, role)]);
+            }
+        }
     }
-    let wrapped = lines.wrap(columns.saturating_sub(2)).len();
-    if wrapped + fine.len() + 1 > height as usize {
-        let live: Vec<Timestamp> = fine.iter().filter_map(|(_, state, _)| state.last()).collect();
-        let oldest = live.iter().min().map_or_else(String::new, |t| format!(", oldest {} ago", age(ctx.now, *t)));
-        let rest = fine.len() - live.len();
-        let rest = if rest > 0 { format!("; {rest} off or starting") } else { String::new() };
-        lines.add(
-            2,
-            vec![(format!("{} ", g.good), Role::Good), (format!("{} live{oldest}{rest}", live.len()), Role::Muted)],
-        );
-        return lines.wrap(columns.saturating_sub(2));
+    if let Some(oldest) = live.iter().min() {
+        let words = format!("{} live, oldest {} ago", live.len(), age(ctx.now, *oldest));
+        lines.add(2, vec![(format!("{} ", g.good), Role::Good), (words, Role::Text)]);
     }
-    for (name, state, objects) in fine {
-        let (glyph, words, role) = show::source(state, ctx.now, g);
-        let count = objects.filter(|_| state.last().is_some()).map_or_else(String::new, |n| n.to_string());
-        lines.add(
-            2,
-            vec![
-                (format!("{glyph} "), role),
-                (pad(name, 25, ctx.theme), Role::Text),
-                (format!(" {count:>6}  {words}"), Role::Muted),
-            ],
-        );
+    if !off.is_empty() {
+        let words = format!("off or not served: {}", off.join(", "));
+        lines.add(2, vec![(format!("{} ", g.unknown), Role::Muted), (words, Role::Muted)]);
     }
     lines.wrap(columns.saturating_sub(2))
 }

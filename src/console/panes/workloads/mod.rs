@@ -2,6 +2,7 @@
 
 mod events;
 mod level;
+mod logs;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -18,16 +19,12 @@ use crate::console::widgets::filter::Filter;
 use crate::console::widgets::table::{Column, Table};
 use crate::console::widgets::text::{put, rule};
 use crate::model::object::{ObjectRef, PodKey, Resource, WorkloadKey};
-use crate::model::pod::PodRow;
 use crate::model::snapshot::SourceState;
 use level::{Key, Level, Place, Scope};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use rows::{Counts, Rows};
 use std::sync::Arc;
-
-/// Lines of a log that are fetched.
-const LOG_LINES: u32 = 500;
 
 /// One level as the operator left it.
 #[derive(Debug, Clone)]
@@ -141,32 +138,6 @@ impl Workloads {
             }
             _ => None,
         }
-    }
-
-    /// The pod and container whose log is meant. Of a workload it is the worst pod, of a pod the container
-    /// in trouble.
-    fn log_of(&self) -> Option<(PodKey, Option<Arc<str>>)> {
-        let world = self.world.as_ref()?;
-        let s = &world.snapshot;
-        let pod: &Arc<PodRow> = match self.place()? {
-            Place::Workload(i) => s.workloads[i as usize].pods.iter().max_by_key(|p| health::of_pod(p))?,
-            Place::Pod(i, j) => &s.workloads[i as usize].pods[j as usize],
-            Place::Container(i, j, c) => {
-                let pod = &s.workloads[i as usize].pods[j as usize];
-                return Some((level::pod_key(pod), Some(pod.specs[c as usize].name.clone())));
-            }
-            _ => return None,
-        };
-        let worst = pod
-            .each_container()
-            .filter(|(spec, row)| !spec.init || row.is_some_and(|r| r.trouble.is_some() && !r.ready))
-            .max_by_key(|(spec, row)| rows::container_state(spec, *row).0);
-        Some((level::pod_key(pod), worst.map(|(spec, _)| spec.name.clone())))
-    }
-
-    fn logs(&self, previous: bool) -> Option<Effect> {
-        let (pod, container) = self.log_of()?;
-        Some(Effect::Fetch(Detail::Logs { pod, container, previous, tail: LOG_LINES }))
     }
 
     /// One namespace after the other, then all.
@@ -338,6 +309,9 @@ impl Pane for Workloads {
             }
             CommandId::Logs | CommandId::PreviousLogs => match self.log_of() {
                 None => Some("logs need a pod: choose a workload with pods, a pod or a container".into()),
+                Some((_, _, Some(0))) if command == CommandId::PreviousLogs => {
+                    Some("the container has not restarted, so there is no earlier log".into())
+                }
                 Some(_) => None,
             },
             CommandId::Charts if self.workload().is_none() => Some("charts need a workload or a pod".into()),

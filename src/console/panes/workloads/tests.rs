@@ -107,6 +107,19 @@ fn logs_of_a_workload_are_those_of_its_worst_pod() {
 }
 
 #[test]
+fn an_earlier_log_is_offered_only_where_a_container_has_restarted() {
+    let world = Arc::new(troubled());
+    let theme = unicode();
+    let c = ctx(&world, &theme, true);
+    let mut pane = synced(&world);
+    for (name, restarted) in [("cart", true), ("frontend", false)] {
+        pane.go(&Target::Workload(shop(name)), &c);
+        assert_eq!(pane.why_not(CommandId::PreviousLogs, &c).is_none(), restarted, "{name}");
+        assert_eq!(pane.why_not(CommandId::Logs, &c), None, "{name}");
+    }
+}
+
+#[test]
 fn events_say_that_they_are_denied() {
     let world = Arc::new(troubled());
     let theme = unicode();

@@ -413,9 +413,9 @@ fn a_log_is_read_again_in_place_and_stays_at_its_end() {
     let pod = PodKey { namespace: "shop".into(), name: "cart-1".into() };
     let log = Detail::Logs { pod, container: None, previous: false, tail: 500 };
     let arrive = |m: &mut Model, lines: usize| {
-        let text = (1..=lines).map(|n| format!("line {n}\n")).collect();
+        let text: Vec<String> = (1..=lines).map(|n| format!("line {n}")).collect();
         let now = m.now + TimeDelta::seconds(1);
-        update(m, Msg::Fetched { detail: log.clone(), text: Ok(text) }, now);
+        update(m, Msg::Fetched { detail: log.clone(), text: Ok(text.join("\n")) }, now);
     };
     arrive(&mut m, 100);
     assert!(frame(&mut m, 80, 24).contains("line 100"));

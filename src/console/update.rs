@@ -231,7 +231,7 @@ fn apply(model: &mut Model, effects: Vec<Effect>, depth: usize, out: &mut Vec<Ef
             Effect::Ask(question) if question.risk == Risk::Low => apply(model, vec![*question.then], depth + 1, out),
             Effect::Ask(question) => push(model, QuestionLayer::new(question)),
             Effect::Prompt(prompt) => push(model, PromptLayer::new(prompt)),
-            Effect::Menu { title, items } => push(model, Menu::new(title, items)),
+            Effect::Menu { title, items, at } => push(model, Menu::new(title, items, at)),
             Effect::Show { title, text } => push(model, Text::prose(title, &text)),
             Effect::Go(pane, target) => {
                 model.go(pane);

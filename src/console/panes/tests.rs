@@ -116,6 +116,27 @@ fn states_of_the_world() {
 }
 
 #[test]
+fn before_the_analysis_step_mode_does_not_say_that_nothing_is_wrong() {
+    let mut world = stepping();
+    world.findings = Arc::from([]);
+    world.step.products.retain(|p| p.phase == crate::model::mode::PhaseName::Monitor);
+    let text = shot(PaneId::Overview, world, &unicode(), (80, 21), &[]);
+    assert!(text.contains("nothing was analyzed yet") && !text.contains("nothing is wrong"), "{text}");
+}
+
+#[test]
+fn however_much_a_phase_produces_the_others_stay_in_sight() {
+    let mut world = stepping();
+    for p in &mut world.step.products {
+        p.lines = (0..40).map(|n| format!("{} line {n}", p.phase.as_str())).collect();
+    }
+    let text = shot(PaneId::Overview, world, &unicode(), (140, 37), &[]);
+    for shown in ["monitor line 0  (39 more", "analyze line 0", "analyze line 1"] {
+        assert!(text.contains(shown), "{shown}:\n{text}");
+    }
+}
+
+#[test]
 fn limits_requests_and_rollouts_stand_in_the_chart() {
     let world = Arc::new(troubled());
     let theme = unicode();

@@ -28,7 +28,7 @@ const COLUMNS: [Column; 6] = [
     Column::text("CLASS", 14, 14, 4),
     Column::text("SUBJECT", 13, 30, 0),
     // The problem itself: never left out, and whatever room is left is its own.
-    Column::text("WHAT IS WRONG", 13, 30, 0),
+    Column::text("WHAT IS WRONG", 13, 36, 0),
     Column::number("AGE", 5, 5, 3),
     Column::text("PLAN", 11, 11, 0),
 ];

@@ -25,11 +25,19 @@ pub fn nothing_found(world: &World, filtered: bool) -> String {
         (Link::Connecting { context }, _) => format!("connecting to {context}: nothing is known yet"),
         (Link::Broken { why, .. }, _) => format!("not connected: {why}"),
         (Link::Connected, None) => "no round of the loop has finished yet".into(),
+        (Link::Connected, Some(_)) if world.mode == Mode::Step && !analyzed(world) => {
+            "nothing was analyzed yet: each phase waits for your step".into()
+        }
         (Link::Connected, Some(_)) if !pods_known(world) => {
             "nothing found, but pods cannot be read: this does not mean that all is well".into()
         }
         (Link::Connected, Some(_)) => "nothing is wrong in what can be seen".into(),
     }
+}
+
+/// Whether step mode came past the analysis of its present round.
+fn analyzed(world: &World) -> bool {
+    world.step.products.iter().any(|p| p.phase == PhaseName::Analyze)
 }
 
 /// The lines at the top: the cluster's health and what automation may do.
@@ -121,7 +129,7 @@ fn mode(world: &World) -> Vec<Chip> {
     }
     let b = &world.brakes;
     if let Some(by) = &b.killed {
-        chips.push(vec![(" KILLED ".into(), Role::ModeKilled), (format!(" {by}: nothing is written"), Role::Bad)]);
+        chips.push(vec![(" KILLED ".into(), Role::ModeKilled), (format!(" nothing is written: {by}"), Role::Bad)]);
     }
     if let Some(why) = &b.read_only {
         chips.push(vec![("READ-ONLY ".into(), Role::ModeObserve), (why.to_string(), Role::Text)]);
@@ -129,8 +137,8 @@ fn mode(world: &World) -> Vec<Chip> {
     let (role, words) = match world.mode {
         Mode::Observe => (Role::ModeObserve, "looks and explains, proposes nothing"),
         Mode::Manual => (Role::ModeManual, "every action waits for your approval"),
-        Mode::Step => (Role::ModeStep, "you advance each phase, and approve each action"),
-        Mode::Auto if b.paused => (Role::ModeAuto, "paused: nothing is approved by itself until you resume"),
+        Mode::Step => (Role::ModeStep, "you advance each phase and approve each action"),
+        Mode::Auto if b.paused => (Role::ModeAuto, "paused: approves nothing until you resume it"),
         Mode::Auto => (Role::ModeAuto, "approves by itself inside the guardrails"),
     };
     chips.push(vec![(format!("{} ", world.mode.as_str().to_uppercase()), role), (words.into(), Role::Text)]);
@@ -161,7 +169,7 @@ fn next_words(world: &World) -> String {
     }
 }
 
-/// Step mode: what comes next, and what each phase of this round produced, newest first. Returns lines used.
+/// Step mode: what comes next, and what each phase of this round produced, newest first and in full. Returns lines used.
 pub fn step(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) -> u16 {
     let s = &world.step;
     let mut lines: Vec<Vec<Piece>> = vec![vec![
@@ -169,11 +177,20 @@ pub fn step(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) -> u16 {
         (format!(" {} ", s.next.as_str().to_uppercase()), Role::ModeStep),
         (format!(" {}", next_words(world)), Role::Text),
     ]];
-    for p in s.products.iter().rev() {
-        let took = (format!("  ({:.0} ms, {} ago)", p.took_ms, age(ctx.now, p.at)), Role::Muted);
+    // Whatever the newest phase produced, a line of each phase before it stays on the screen.
+    let room = (area.height as usize).saturating_sub(2 + s.products.len().saturating_sub(1)).max(1);
+    for (n, p) in s.products.iter().rev().enumerate() {
+        let shown = p.lines.len().clamp(1, if n == 0 { room } else { 1 });
+        let hidden = p.lines.len().saturating_sub(shown);
+        let more = if hidden > 0 { format!("{hidden} more, ") } else { String::new() };
         let first = p.lines.first().map_or("nothing", String::as_str);
-        lines.push(vec![(format!("{:<8} ", p.phase.as_str()), Role::Title), (first.to_owned(), Role::Text), took]);
-        lines.extend(p.lines.iter().skip(1).map(|l| vec![(format!("         {l}"), Role::Text)]));
+        let note = format!("  ({more}{:.0} ms, {} ago)", p.took_ms, age(ctx.now, p.at));
+        lines.push(vec![
+            (format!("{:<8} ", p.phase.as_str()), Role::Title),
+            (first.to_owned(), Role::Text),
+            (note, Role::Muted),
+        ]);
+        lines.extend(p.lines.iter().take(shown).skip(1).map(|l| vec![(format!("         {l}"), Role::Text)]));
     }
     let height = (lines.len() as u16 + 1).min(area.height);
     let title = format!("Step by step, round {}", s.round + 1);
@@ -272,9 +289,13 @@ fn slo_line(slo: &Slo, readings: Option<&SloReadings>, ctx: &Ctx, wide: bool) ->
     let (period, seconds) = &r.period;
     line.push(match period.fresh() {
         Some(bad) => {
-            let left = 1.0 - bad / allowed;
-            let role = if left <= 0.0 { Role::Bad } else { Role::Text };
-            (format!(" left {:.0}%/{}", left * 100.0, short(TimeDelta::seconds(*seconds as i64))), role)
+            let (spent, period) = (bad / allowed, short(TimeDelta::seconds(*seconds as i64)));
+            // Far below nothing is no share of anything.
+            if spent >= 1.0 {
+                (format!(" spent {spent:.1}x/{period}"), Role::Bad)
+            } else {
+                (format!(" left {:.0}%/{period}", (1.0 - spent) * 100.0), Role::Text)
+            }
         }
         None => (format!(" left ? {}", why_missing(period, ctx)), Role::Stale),
     });

@@ -36,7 +36,7 @@ impl Workloads {
                 .filter(|(spec, row)| !spec.init || row.is_some_and(|r| r.trouble.is_some() && !r.ready))
                 .max_by_key(|(spec, row)| rows::container_state(spec, *row).0),
         };
-        let restarts = found.and_then(|(_, row)| row.map(|r| r.restarts.into()));
+        let restarts = found.and_then(|(_, row)| row.map(|r| r.restarts));
         Some((level::pod_key(pod), wanted.or_else(|| found.map(|(spec, _)| spec.name.clone())), restarts))
     }
 

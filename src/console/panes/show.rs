@@ -10,6 +10,7 @@ use crate::model::reading::Reading;
 use crate::model::snapshot::SourceState;
 use crate::model::time::{Timestamp, age};
 use chrono::TimeDelta;
+use std::sync::Arc;
 
 /// The sign for "the backend answered and has no such number".
 pub fn absent(glyphs: &Glyphs) -> &'static str {
@@ -50,6 +51,11 @@ pub fn subject(subject: &Subject) -> String {
         Subject::Node(n) => format!("node {n}"),
         Subject::Cluster => "cluster".into(),
     }
+}
+
+/// The namespaces that are watched, where not all are: `only namespace shop`.
+pub fn only(names: &[Arc<str>]) -> String {
+    format!("only namespace{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
 }
 
 /// A title without the name it begins with, for tables that have that name in a column of its own.

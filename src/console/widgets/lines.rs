@@ -85,9 +85,7 @@ impl Lines {
         rule(buf, theme, area, title, &scroll.position(lines.len(), body.height as usize), focused);
         for (y, i) in (body.y..).zip(scroll.window(lines.len(), body.height as usize)) {
             let mut x = body.x;
-            for (n, (text, role)) in lines[i].iter().enumerate() {
-                // The space at which a line was broken may lie beyond the edge; it is no text that was cut.
-                let text = if n + 1 == lines[i].len() { text.trim_end() } else { text };
+            for (text, role) in &lines[i] {
                 x += put(buf, theme, x, y, body.right().saturating_sub(x), text, *role);
             }
         }

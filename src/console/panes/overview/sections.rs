@@ -45,6 +45,10 @@ pub fn status(world: &World, t: &Tally, ctx: &Ctx, with_sources: bool) -> Vec<Ch
     let g = &ctx.theme.glyphs;
     let mut chips = mode(world);
     let s = &world.snapshot;
+    if let Some(names) = &s.cluster.namespaces {
+        // Else the numbers that follow would be taken for those of the whole cluster.
+        chips.push(vec![(show::only(names), Role::Warning)]);
+    }
     let share = |name: &str, good: usize, all: usize, word: &str, known: bool| -> Chip {
         if !known {
             return vec![(format!("{} ", g.unknown), Role::Stale), (format!("{name} cannot be told"), Role::Stale)];
@@ -292,7 +296,7 @@ fn slo_line(slo: &Slo, readings: Option<&SloReadings>, ctx: &Ctx, wide: bool) ->
             let (spent, period) = (bad / allowed, short(TimeDelta::seconds(*seconds as i64)));
             // Far below nothing is no share of anything.
             if spent >= 1.0 {
-                (format!(" spent {spent:.1}x/{period}"), Role::Bad)
+                (format!(" spent {spent:.0}x/{period}"), Role::Bad)
             } else {
                 (format!(" left {:.0}%/{period}", (1.0 - spent) * 100.0), Role::Text)
             }

@@ -187,12 +187,18 @@ impl Workloads {
         }
     }
 
+    /// `all namespaces`, or the few that are watched.
+    fn everywhere(&self) -> String {
+        let watched = self.world.as_ref().and_then(|w| w.snapshot.cluster.namespaces.as_ref());
+        watched.map_or_else(|| "all namespaces".into(), |names| show::only(names))
+    }
+
     fn title(&self) -> String {
         let n = self.rows.len();
         match &self.at.level {
             Level::Namespaces => "Namespaces".into(),
             Level::Nodes => format!("Nodes {n}"),
-            Level::Workloads(None) => format!("Workloads {n}, all namespaces"),
+            Level::Workloads(None) => format!("Workloads {n}, {}", self.everywhere()),
             Level::Workloads(Some(ns)) => format!("Workloads {n} in {ns}"),
             Level::Pods(Scope::All) => format!("Pods {n}"),
             Level::Pods(Scope::Workload(k)) => format!("Pods {n} of {} {}", k.kind.as_str(), k.name),
@@ -350,7 +356,7 @@ impl Pane for Workloads {
         match &self.at.level {
             Level::Namespaces => "namespaces".into(),
             Level::Nodes => "nodes".into(),
-            Level::Workloads(None) => "all namespaces".into(),
+            Level::Workloads(None) => self.everywhere(),
             Level::Workloads(Some(ns)) => ns.to_string(),
             Level::Pods(Scope::All) => "all pods".into(),
             Level::Pods(Scope::Workload(k)) => format!("{} › {}/{} › pods", k.namespace, k.kind.as_str(), k.name),

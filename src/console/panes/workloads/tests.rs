@@ -181,3 +181,14 @@ fn fifty_thousand_pods_are_listed_and_only_those_in_sight_are_built() {
     pane.set_filter("big-000123".into(), &c);
     assert_eq!(pane.rows.len(), 1);
 }
+
+#[test]
+fn where_a_few_namespaces_are_watched_nothing_speaks_of_all() {
+    let mut world = troubled();
+    let mut snapshot = (*world.snapshot).clone();
+    snapshot.cluster.namespaces = Some(Arc::from(["shop".into(), "bank".into()]));
+    world.snapshot = Arc::new(snapshot);
+    let pane = synced(&Arc::new(world));
+    assert_eq!(pane.trail(), "only namespaces shop, bank");
+    assert!(pane.title().ends_with("only namespaces shop, bank"), "{}", pane.title());
+}

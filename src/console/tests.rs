@@ -428,3 +428,11 @@ fn a_log_is_read_again_in_place_and_stays_at_its_end() {
     assert!(text.contains("line 1 ") && text.contains("1/110"), "a place that was chosen stays:\n{text}");
     assert_eq!(m.layers.len(), 1);
 }
+
+#[test]
+fn sentences_of_the_phases_lose_their_signs_in_ascii_and_names_stay() {
+    let mut m = model(world());
+    m.look = look("dark", Depth::True, true);
+    m.note(Level::Info, "burns 14× its budget → 購物車 … done");
+    assert!(frame(&mut m, 80, 24).contains("burns 14x its budget > 購物車 ~ done"));
+}

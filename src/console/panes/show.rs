@@ -120,6 +120,40 @@ pub fn troubled(state: &SourceState, now: Timestamp) -> bool {
         || matches!(source(state, now, &Glyphs::ASCII).2, Role::Stale)
 }
 
+/// Sources and how they are doing, one entry each: name, glyph, words, colour. What failed for the same reason
+/// is one entry, because a server that is gone would else fill the screen.
+pub fn sources<'a>(
+    all: impl IntoIterator<Item = (&'a str, &'a SourceState)>,
+    now: Timestamp,
+    glyphs: &Glyphs,
+) -> Vec<(String, &'static str, String, Role)> {
+    let mut groups: Vec<(Vec<&str>, &SourceState)> = Vec::new();
+    for (name, state) in all {
+        let same = groups.iter_mut().find(|(_, other)| match (state, other) {
+            (SourceState::Failed { why, .. }, SourceState::Failed { why: known, .. }) => why == known,
+            _ => false,
+        });
+        match same {
+            Some((names, oldest)) => {
+                names.push(name);
+                if state.last() < oldest.last() {
+                    *oldest = state;
+                }
+            }
+            None => groups.push((vec![name], state)),
+        }
+    }
+    let entry = |(names, state): (Vec<&str>, &SourceState)| {
+        let name = match names.len() {
+            0..=3 => names.join(", "),
+            n => format!("{}, {} and {} more", names[0], names[1], n - 2),
+        };
+        let (glyph, words, role) = source(state, now, glyphs);
+        (name, glyph, words, role)
+    };
+    groups.into_iter().map(entry).collect()
+}
+
 /// A share of 1 in percent for a sentence: `99.9%`.
 pub fn percent(share: f64) -> String {
     let text = format!("{:.3}", share * 100.0);
@@ -158,6 +192,22 @@ mod tests {
         assert_eq!(without_subject("shop/cart: ", &cart), "shop/cart: ");
         let node = Subject::Node("n3".into());
         assert_eq!(without_subject("node n3 is not ready, 5 pods on it", &node), "is not ready, 5 pods on it");
+    }
+
+    #[test]
+    fn sources_that_failed_for_one_reason_are_told_once_with_their_oldest_data() {
+        let now = Timestamp::UNIX_EPOCH + TimeDelta::hours(1);
+        let failed = |s: i64, why: &str| SourceState::Failed {
+            since: now - TimeDelta::seconds(s),
+            last: Some(now - TimeDelta::seconds(s)),
+            why: why.into(),
+        };
+        let (gone, old, other) = (failed(5, "refused"), failed(9, "refused"), failed(1, "410 Gone"));
+        let all = [("api server", &gone), ("pods", &old), ("nodes", &gone), ("jobs", &gone), ("events", &other)];
+        let told = sources(all, now, &Glyphs::ASCII);
+        let names: Vec<&str> = told.iter().map(|t| &*t.0).collect();
+        assert_eq!(names, ["api server, pods and 2 more", "events"]);
+        assert!(told[0].2.contains("data 9s old: refused"), "{}", told[0].2);
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn details() {
     use CommandId::{Down, Open};
     let big = (100, 60);
     insta::assert_snapshot!("finding_detail", shot(PaneId::Overview, troubled(), &unicode(), (80, 40), &[Open]));
-    insta::assert_snapshot!("action_detail", shot(PaneId::Actions, troubled(), &unicode(), big, &[Down, Down, Open]));
+    insta::assert_snapshot!("action_detail", shot(PaneId::Actions, troubled(), &unicode(), big, &[Down, Open]));
     insta::assert_snapshot!("action_verifying", shot(PaneId::Actions, troubled(), &unicode(), big, &[Open]));
     insta::assert_snapshot!("journal_detail", shot(PaneId::Journal, troubled(), &unicode(), (80, 21), &[Open]));
 }

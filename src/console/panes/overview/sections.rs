@@ -322,15 +322,16 @@ fn sources(world: &World, ctx: &Ctx, columns: u16) -> Vec<Vec<Piece>> {
     let extra = [("api server", &s.api.state), ("prometheus", &s.metrics.state)];
     let mut lines = Lines::default();
     let (mut live, mut off): (Vec<Timestamp>, Vec<&str>) = (Vec::new(), Vec::new());
+    let mut others: Vec<(&str, &SourceState)> = Vec::new();
     for (name, state) in extra.into_iter().chain(s.sources.iter().map(|x| (&*x.name, &x.state))) {
         match state {
             SourceState::NotServed => off.push(name),
             SourceState::Live { last } if !show::troubled(state, ctx.now) => live.push(*last),
-            _ => {
-                let (glyph, words, role) = show::source(state, ctx.now, g);
-                lines.add(2, vec![(format!("{glyph} "), role), (format!("{name} "), Role::Text), (words, role)]);
-            }
+            _ => others.push((name, state)),
         }
+    }
+    for (name, glyph, words, role) in show::sources(others, ctx.now, g) {
+        lines.add(2, vec![(format!("{glyph} "), role), (format!("{name} "), Role::Text), (words, role)]);
     }
     if let Some(oldest) = live.iter().min() {
         let words = format!("{} live, oldest {} ago", live.len(), age(ctx.now, *oldest));

@@ -220,13 +220,12 @@ fn notes(world: &World, level: &Level, ctx: &Ctx) -> Vec<(String, Role)> {
     };
     let s = &world.snapshot;
     let glyphs = &ctx.theme.glyphs;
-    let mut notes = Vec::new();
-    for source in s.sources.iter().filter(|x| wanted.contains(&&*x.name)) {
-        if show::troubled(&source.state, ctx.now) || matches!(source.state, SourceState::Syncing { .. }) {
-            let (glyph, words, role) = show::source(&source.state, ctx.now, glyphs);
-            notes.push((format!("{glyph} {}: {words}", source.name), role));
-        }
-    }
+    let troubled = |state: &SourceState| show::troubled(state, ctx.now) || matches!(state, SourceState::Syncing { .. });
+    let sources = s.sources.iter().filter(|x| wanted.contains(&&*x.name) && troubled(&x.state));
+    let mut notes: Vec<(String, Role)> = show::sources(sources.map(|x| (&*x.name, &x.state)), ctx.now, glyphs)
+        .into_iter()
+        .map(|(name, glyph, words, role)| (format!("{glyph} {name}: {words}"), role))
+        .collect();
     if !matches!(level, Level::Namespaces) && show::troubled(&s.metrics.state, ctx.now) {
         let (glyph, words, role) = show::source(&s.metrics.state, ctx.now, glyphs);
         notes.push((format!("{glyph} metrics: {words}"), role));

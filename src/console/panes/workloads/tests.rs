@@ -186,7 +186,9 @@ fn fifty_thousand_pods_are_listed_and_only_those_in_sight_are_built() {
 fn where_a_few_namespaces_are_watched_nothing_speaks_of_all() {
     let mut world = troubled();
     let mut snapshot = (*world.snapshot).clone();
-    snapshot.cluster.namespaces = Some(Arc::from(["shop".into(), "bank".into()]));
+    let mut cluster = (*snapshot.cluster).clone();
+    cluster.namespaces = Some(Arc::from(["shop".into(), "bank".into()]));
+    snapshot.cluster = Arc::new(cluster);
     world.snapshot = Arc::new(snapshot);
     let pane = synced(&Arc::new(world));
     assert_eq!(pane.trail(), "only namespaces shop, bank");

@@ -53,7 +53,7 @@ fn first(model: &Model, frame: &mut Frame, area: Rect) {
     let shape = shape(word, theme);
     let mode = format!(" {shape} {word} ");
     let room = (area.width as usize).saturating_sub(right_width + mode.width() + 5);
-    let context = cut(&model.world.snapshot.cluster.context, room.max(6), theme);
+    let context = cut(context(model), room.max(6), theme);
     let left = room.saturating_sub(context.width());
     let mut spans = vec![
         Span::styled(format!(" {context} "), theme.style(Role::Banner)),
@@ -66,6 +66,15 @@ fn first(model: &Model, frame: &mut Frame, area: Rect) {
     frame.buffer_mut().set_line(area.x, area.y, &Line::from(spans), area.width);
     let x = area.right().saturating_sub(right_width as u16 + 1).max(area.x);
     frame.buffer_mut().set_line(x, area.y, &Line::from(fresh), right_width as u16);
+}
+
+/// The cluster by its context; before the first connection the one that is being tried, if it is known.
+fn context(model: &Model) -> &str {
+    match (&*model.world.snapshot.cluster.context, &model.world.link) {
+        ("", Link::Connecting { context }) => context,
+        ("", _) => "no cluster",
+        (context, _) => context,
+    }
 }
 
 /// The mode's word, why it stands still, and its colour. The strongest brake is named.

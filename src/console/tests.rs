@@ -436,3 +436,19 @@ fn sentences_of_the_phases_lose_their_signs_in_ascii_and_names_stay() {
     m.note(Level::Info, "burns 14× its budget → 購物車 … done");
     assert!(frame(&mut m, 80, 24).contains("burns 14x its budget > 購物車 ~ done"));
 }
+
+#[test]
+fn the_banner_is_never_empty() {
+    let with = |link: Link| {
+        with(|w, s| {
+            w.link = link;
+            let mut cluster = (*s.cluster).clone();
+            cluster.context = "".into();
+            s.cluster = Arc::new(cluster);
+        })
+    };
+    let text = frame(&mut with(Link::Connecting { context: "prod-eu".into() }), 80, 24);
+    assert!(text.starts_with(" prod-eu "), "{text}");
+    let text = frame(&mut with(Link::Broken { why: "refused".into(), retry: None }), 80, 24);
+    assert!(text.starts_with(" no cluster "), "{text}");
+}

@@ -137,6 +137,24 @@ fn however_much_a_phase_produces_the_others_stay_in_sight() {
 }
 
 #[test]
+fn the_overview_points_at_the_worst_until_the_operator_points_elsewhere() {
+    let (theme, all) = (unicode(), troubled());
+    let mut some = troubled();
+    some.findings = all.findings.iter().skip(2).cloned().collect();
+    let (some, all) = (Arc::new(some), Arc::new(all));
+    let mut untouched = pane(PaneId::Overview);
+    untouched.sync(&ctx(&some, &theme, true));
+    untouched.sync(&ctx(&all, &theme, true));
+    assert!(untouched.copy().unwrap().contains("cart"));
+    let mut pointed = pane(PaneId::Overview);
+    pointed.sync(&ctx(&some, &theme, true));
+    pointed.run(CommandId::Down, &ctx(&some, &theme, true));
+    let chosen = pointed.copy();
+    pointed.sync(&ctx(&all, &theme, true));
+    assert_eq!(pointed.copy(), chosen);
+}
+
+#[test]
 fn limits_requests_and_rollouts_stand_in_the_chart() {
     let world = Arc::new(troubled());
     let theme = unicode();

@@ -45,6 +45,8 @@ pub struct Overview {
     reverse: bool,
     rows: Vec<u32>,
     cursor: Cursor<FindingId>,
+    /// The operator has moved the cursor. Until then it stays on the first line, whatever comes in above.
+    chosen: bool,
     detail: Option<(Arc<Finding>, Scroll)>,
     tally: Tally,
 }
@@ -71,6 +73,9 @@ impl Overview {
             rows.reverse();
         }
         self.rows = rows;
+        if !self.chosen {
+            self.cursor = Cursor::default();
+        }
         let rows = &self.rows;
         self.cursor.sync(rows.len(), |i| findings[rows[i] as usize].id.clone());
     }
@@ -86,6 +91,7 @@ impl Overview {
         if let Some((_, scroll)) = &mut self.detail {
             scroll.step(motion);
         } else if let Some(world) = &self.world {
+            self.chosen = true;
             let rows = &self.rows;
             self.cursor.step(motion, rows.len(), |i| world.findings[rows[i] as usize].id.clone());
         }
@@ -173,6 +179,7 @@ impl Pane for Overview {
         }
         match command {
             CommandId::Open => {
+                self.chosen = true;
                 self.detail = self.selected().cloned().map(|f| (f, Scroll::default()));
                 vec![]
             }

@@ -6,7 +6,7 @@ use super::keys::HeldGuard;
 use super::layers::{Env, Layer};
 use super::look::Look;
 use super::pane::{Ctx, Pane};
-use crate::autopilot::world::{CommandResult, Level, Message, World};
+use crate::autopilot::world::{CommandResult, Detail, Level, Message, World};
 use crate::config::chord::Chord;
 use crate::model::text::clean;
 use crate::model::time::Timestamp;
@@ -36,10 +36,8 @@ pub enum Msg {
     Answer(CommandResult),
     /// What came of a request for details.
     Fetched {
-        /// Title of the text.
-        title: String,
-        /// Start at the end, as for logs.
-        at_end: bool,
+        /// What was asked for.
+        detail: Detail,
         /// The text, or why there is none.
         text: Result<String, String>,
     },

@@ -22,6 +22,8 @@ pub enum Effect {
         title: String,
         /// Lines and what each leads to.
         items: Vec<(String, Effect)>,
+        /// Which line is under the cursor at first: the present one, so that a hasty Enter changes nothing.
+        at: usize,
     },
     /// Show text in a scrollable layer.
     Show {

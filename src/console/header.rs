@@ -53,7 +53,7 @@ fn first(model: &Model, frame: &mut Frame, area: Rect) {
     let shape = shape(word, theme);
     let mode = format!(" {shape} {word} ");
     let room = (area.width as usize).saturating_sub(right_width + mode.width() + 5);
-    let context = cut(&model.world.snapshot.cluster.context, room.max(6), theme);
+    let context = cut(context(model), room.max(6), theme);
     let left = room.saturating_sub(context.width());
     let mut spans = vec![
         Span::styled(format!(" {context} "), theme.style(Role::Banner)),
@@ -66,6 +66,15 @@ fn first(model: &Model, frame: &mut Frame, area: Rect) {
     frame.buffer_mut().set_line(area.x, area.y, &Line::from(spans), area.width);
     let x = area.right().saturating_sub(right_width as u16 + 1).max(area.x);
     frame.buffer_mut().set_line(x, area.y, &Line::from(fresh), right_width as u16);
+}
+
+/// The cluster by its context; before the first connection the one that is being tried, if it is known.
+fn context(model: &Model) -> &str {
+    match (&*model.world.snapshot.cluster.context, &model.world.link) {
+        ("", Link::Connecting { context }) => context,
+        ("", _) => "no cluster",
+        (context, _) => context,
+    }
 }
 
 /// The mode's word, why it stands still, and its colour. The strongest brake is named.
@@ -120,21 +129,27 @@ fn link(model: &Model) -> Option<Span<'static>> {
 
 /// `api 2s · pods 5s · prom 12s`: how old what is shown is.
 ///
-/// Narrow terminals get a mark in place of the word, so that the cluster's name stays readable.
+/// What cannot be trusted says so: `stale` was silent for too long, `lost` answers no more. On narrow terminals
+/// pods are left out where the API server tells the same, so that the cluster's name stays readable.
 fn freshness(model: &Model, width: u16) -> Vec<Span<'static>> {
     let theme = &model.look.theme;
     let snapshot = &model.world.snapshot;
-    let parts = [("api", &snapshot.api.state), ("pods", snapshot.source("pods")), ("prom", &snapshot.metrics.state)];
-    let lost = if width < 80 { theme.glyphs.bad.to_owned() } else { "lost ".to_owned() };
+    let fresh = |state: &SourceState| state.is_fresh(model.now, model.stale_after);
+    let mut parts = vec![("api", &snapshot.api.state), ("pods", snapshot.source("pods"))];
+    if width < 80 && !fresh(parts[0].1) && !fresh(parts[1].1) {
+        parts.pop();
+    }
+    parts.push(("prom", &snapshot.metrics.state));
     let mut spans = Vec::new();
     for (i, (name, state)) in parts.into_iter().enumerate() {
         if i > 0 {
             spans.push(Span::styled(if theme.glyphs.ascii { " - " } else { " · " }, theme.style(Role::Muted)));
         }
-        let fresh = state.is_fresh(model.now, model.stale_after);
+        let fresh = fresh(state);
         let text = match state {
-            SourceState::Live { last } => age(model.now, *last),
-            SourceState::Failed { last: Some(last), .. } => format!("{lost}{}", age(model.now, *last)),
+            SourceState::Live { last } if fresh => age(model.now, *last),
+            SourceState::Live { last } => format!("stale {}", age(model.now, *last)),
+            SourceState::Failed { last: Some(last), .. } => format!("lost {}", age(model.now, *last)),
             SourceState::Failed { last: None, .. } => "failed".to_owned(),
             SourceState::Syncing { .. } => "syncing".to_owned(),
             SourceState::Denied { .. } => "denied".to_owned(),

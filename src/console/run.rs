@@ -320,19 +320,11 @@ impl Shell {
     fn fetch(&self, detail: Detail) {
         let (tx, rx) = oneshot::channel();
         let inbox = self.inbox.clone();
-        let (title, at_end) = match &detail {
-            Detail::Yaml(object) => (object.to_string(), false),
-            Detail::Logs { pod, container, previous, .. } => {
-                let container = container.as_deref().map_or_else(String::new, |c| format!(" · {c}"));
-                let previous = if *previous { " · before the last restart" } else { "" };
-                (format!("log of {}/{}{container}{previous}", pod.namespace, pod.name), true)
-            }
-        };
-        let refused = self.handle.details.try_send((detail, tx)).is_err();
+        let refused = self.handle.details.try_send((detail.clone(), tx)).is_err();
         tokio::spawn(async move {
             let busy = "too many requests are under way: try again";
             let text = if refused { Err(busy.into()) } else { rx.await.unwrap_or_else(|_| Err("no answer".into())) };
-            let _ = inbox.send(Msg::Fetched { title, at_end, text }).await;
+            let _ = inbox.send(Msg::Fetched { detail, text }).await;
         });
     }
 

@@ -71,7 +71,8 @@ pub fn run(model: &mut Model, id: CommandId) -> Vec<Effect> {
         CommandId::Step => vec![Effect::Send(Command::Step)],
         CommandId::Themes => {
             let items = model.look.themes.iter().map(|t| (t.clone(), Effect::Theme(t.clone()))).collect();
-            vec![Effect::Menu { title: "theme".into(), items }]
+            let at = model.look.themes.iter().position(|t| *t == model.look.theme.name).unwrap_or(0);
+            vec![Effect::Menu { title: "theme".into(), items, at }]
         }
         _ => Vec::new(),
     }
@@ -136,7 +137,8 @@ fn contexts(model: &Model) -> Vec<Effect> {
             (label, Effect::Send(Command::SwitchContext { context: c.to_string() }))
         })
         .collect();
-    vec![Effect::Menu { title: "context".into(), items }]
+    let at = model.world.contexts.iter().position(|c| c == present).unwrap_or(0);
+    vec![Effect::Menu { title: "context".into(), items, at }]
 }
 
 fn modes(model: &Model) -> Vec<Effect> {
@@ -144,16 +146,17 @@ fn modes(model: &Model) -> Vec<Effect> {
         .into_iter()
         .map(|mode| {
             let what = match mode {
-                Mode::Observe => "looks and explains, proposes nothing to approve",
-                Mode::Manual => "proposes; every action needs your approval",
+                Mode::Observe => "looks and explains; proposes nothing",
+                Mode::Manual => "proposes; each action needs your approval",
                 Mode::Step => "runs the loop phase by phase, at your key",
-                Mode::Auto => "approves by itself where it was opted in; starts paused",
+                Mode::Auto => "approves where opted in; starts paused",
             };
-            let now = if mode == model.world.mode { " (now)" } else { "" };
-            (format!("{:<8} {what}{now}", mode.as_str()), set_mode(model, mode))
+            let now = if mode == model.world.mode { "(now)" } else { "" };
+            (format!("{:<8}{now:<6}{what}", mode.as_str()), set_mode(model, mode))
         })
         .collect();
-    vec![Effect::Menu { title: "mode".into(), items }]
+    let at = Mode::ALL.iter().position(|mode| *mode == model.world.mode).unwrap_or(0);
+    vec![Effect::Menu { title: "mode".into(), items, at }]
 }
 
 /// Auto is asked for by typing the name of the cluster, so that it is not switched on for another one.

@@ -7,8 +7,9 @@ use super::effect::Effect;
 use super::testing::{look, model, press, start, type_keys, world};
 use super::update::update;
 use super::{keyref, snapshot};
-use crate::autopilot::world::{Command, Level, Link, Message, World};
+use crate::autopilot::world::{Command, Detail, Level, Link, Message, World};
 use crate::model::mode::Mode;
+use crate::model::object::{ObjectRef, PodKey, Resource};
 use crate::model::snapshot::{Snapshot, SourceState};
 use chrono::TimeDelta;
 use crossterm::event::KeyEventKind;
@@ -110,6 +111,18 @@ fn what_is_lost_or_denied_is_said_rather_than_left_out() {
     });
     let text = frame(&mut model, 100, 24);
     assert!(text.contains("api lost 90s · pods ? · prom denied") && text.contains("DISCONNECTED"), "{text}");
+
+    let mut model = with(|w, s| {
+        s.api.state =
+            SourceState::Failed { since: start(), last: Some(start() - TimeDelta::seconds(90)), why: "x".into() };
+        s.metrics.state = SourceState::Live { last: start() - TimeDelta::seconds(100) };
+        (w.mode, w.brakes.paused) = (Mode::Auto, true);
+    });
+    // The pods are alive in this world, so that they keep their place also where it is narrow.
+    for width in [60, 80, 100] {
+        let text = frame(&mut model, width, 24);
+        assert!(text.contains("api lost 90s · pods 5s · prom stale 100s"), "{text}");
+    }
 }
 
 #[test]
@@ -386,9 +399,56 @@ proptest::proptest! {
 fn a_text_that_arrives_late_does_not_cover_a_question() {
     let mut m = model(world());
     type_keys(&mut m, "4 j a");
-    let text = Msg::Fetched { title: "cart.yaml".into(), at_end: false, text: Ok("kind: Deployment".into()) };
+    let cart = ObjectRef::namespaced(Resource::DEPLOYMENTS, "shop", "cart");
+    let text = Msg::Fetched { detail: Detail::Yaml(cart), text: Ok("kind: Deployment".into()) };
     let now = m.now;
     update(&mut m, text, now);
     assert_eq!(type_keys(&mut m, "y"), approve("medium-2"));
     assert!(frame(&mut m, 80, 24).contains("kind: Deployment"), "it waited beneath");
+}
+
+#[test]
+fn a_log_is_read_again_in_place_and_stays_at_its_end() {
+    let mut m = model(world());
+    let pod = PodKey { namespace: "shop".into(), name: "cart-1".into() };
+    let log = Detail::Logs { pod, container: None, previous: false, tail: 500 };
+    let arrive = |m: &mut Model, lines: usize| {
+        let text: Vec<String> = (1..=lines).map(|n| format!("line {n}")).collect();
+        let now = m.now + TimeDelta::seconds(1);
+        update(m, Msg::Fetched { detail: log.clone(), text: Ok(text.join("\n")) }, now);
+    };
+    arrive(&mut m, 100);
+    assert!(frame(&mut m, 80, 24).contains("line 100"));
+    assert_eq!(type_keys(&mut m, "ctrl-r"), vec![Effect::Fetch(log.clone())]);
+    arrive(&mut m, 105);
+    assert!(frame(&mut m, 80, 24).contains("line 105"), "it follows the end");
+    type_keys(&mut m, "g");
+    arrive(&mut m, 110);
+    let text = frame(&mut m, 80, 24);
+    assert!(text.contains("line 1 ") && text.contains("1/110"), "a place that was chosen stays:\n{text}");
+    assert_eq!(m.layers.len(), 1);
+}
+
+#[test]
+fn sentences_of_the_phases_lose_their_signs_in_ascii_and_names_stay() {
+    let mut m = model(world());
+    m.look = look("dark", Depth::True, true);
+    m.note(Level::Info, "burns 14× its budget → 購物車 … done");
+    assert!(frame(&mut m, 80, 24).contains("burns 14x its budget > 購物車 ~ done"));
+}
+
+#[test]
+fn the_banner_is_never_empty() {
+    let with = |link: Link| {
+        with(|w, s| {
+            w.link = link;
+            let mut cluster = (*s.cluster).clone();
+            cluster.context = "".into();
+            s.cluster = Arc::new(cluster);
+        })
+    };
+    let text = frame(&mut with(Link::Connecting { context: "prod-eu".into() }), 80, 24);
+    assert!(text.starts_with(" prod-eu "), "{text}");
+    let text = frame(&mut with(Link::Broken { why: "refused".into(), retry: None }), 80, 24);
+    assert!(text.starts_with(" no cluster "), "{text}");
 }

@@ -8,9 +8,9 @@ use super::layers::menu::Menu;
 use super::layers::prompt::PromptLayer;
 use super::layers::question::QuestionLayer;
 use super::layers::text::Text;
-use super::layers::{Press, Reply};
+use super::layers::{Env, Press, Reply};
 use super::shell;
-use crate::autopilot::world::{Level, Message, World};
+use crate::autopilot::world::{Detail, Level, Message, World};
 use crate::config::chord::Chord;
 use crate::model::plan::Risk;
 use crate::model::text::clean;
@@ -39,18 +39,9 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::World(world) => take(model, world),
         Msg::Answer(Ok(text)) => model.note(Level::Info, &text),
         Msg::Answer(Err(why)) => model.note(Level::Error, &why),
-        Msg::Fetched { title, at_end, text: Ok(text) } => {
-            let layer = Text::new(title, &text);
-            let layer = if at_end { layer.at_end(model.size.1.saturating_sub(6)) } else { layer };
-            // Nothing pops up under the fingers: what is open stays on top, the text waits beneath it.
-            if model.layers.is_empty() {
-                push(model, layer);
-            } else {
-                model.layers.insert(0, Box::new(layer));
-                model.note(Level::Info, "what you asked for is open beneath this");
-            }
-        }
-        Msg::Fetched { title, text: Err(why), .. } => model.note(Level::Error, &format!("{title}: {why}")),
+        Msg::Fetched { detail, text: Ok(text) } => fetched(model, detail, &text),
+        // The reason names the object; said twice, it would push the rest of it out of the line.
+        Msg::Fetched { text: Err(why), .. } => model.note(Level::Error, &why),
         Msg::Look(Ok(look)) => {
             model.set_look(*look);
         }
@@ -85,6 +76,23 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         model.sync();
     }
     out
+}
+
+/// A text that was asked for: it replaces the open one that it is a newer reading of, else it opens.
+fn fetched(model: &mut Model, detail: Detail, text: &str) {
+    model.dirty = true;
+    let env = Env { keymap: &model.look.keymap, theme: &model.look.theme, size: model.size };
+    if model.layers.iter_mut().any(|layer| layer.read_again(&detail, text, model.now, &env)) {
+        return;
+    }
+    let layer = Text::fetched(detail, text, model.now, &env);
+    // Nothing pops up under the fingers: what is open stays on top, the text waits beneath it.
+    if model.layers.is_empty() {
+        push(model, layer);
+    } else {
+        model.layers.insert(0, Box::new(layer));
+        model.note(Level::Info, "what you asked for is open beneath this");
+    }
 }
 
 fn push(model: &mut Model, layer: impl super::layers::Layer + 'static) {
@@ -223,8 +231,8 @@ fn apply(model: &mut Model, effects: Vec<Effect>, depth: usize, out: &mut Vec<Ef
             Effect::Ask(question) if question.risk == Risk::Low => apply(model, vec![*question.then], depth + 1, out),
             Effect::Ask(question) => push(model, QuestionLayer::new(question)),
             Effect::Prompt(prompt) => push(model, PromptLayer::new(prompt)),
-            Effect::Menu { title, items } => push(model, Menu::new(title, items)),
-            Effect::Show { title, text } => push(model, Text::new(title, &text)),
+            Effect::Menu { title, items, at } => push(model, Menu::new(title, items, at)),
+            Effect::Show { title, text } => push(model, Text::prose(title, &text)),
             Effect::Go(pane, target) => {
                 model.go(pane);
                 if let Some(target) = target

@@ -51,6 +51,25 @@ pub fn view(model: &Model, frame: &mut Frame) {
     if !model.typed.is_empty() {
         which_key(model, frame, body);
     }
+    if model.look.theme.glyphs.ascii {
+        spell(frame.buffer_mut());
+    }
+}
+
+/// Signs that sentences use, in ASCII. Names from the cluster stay as they are: they must be recognised.
+fn spell(buffer: &mut ratatui::buffer::Buffer) {
+    for cell in &mut buffer.content {
+        let plain = match cell.symbol() {
+            "×" => "x",
+            "…" => "~",
+            "→" | "›" => ">",
+            "·" | "–" | "—" => "-",
+            "≥" => ">",
+            "≤" => "<",
+            _ => continue,
+        };
+        cell.set_symbol(plain);
+    }
 }
 
 fn too_small(frame: &mut Frame, area: Rect) {

@@ -17,9 +17,9 @@ pub struct Menu {
 }
 
 impl Menu {
-    /// A menu with its first line under the cursor.
-    pub fn new(title: String, items: Vec<(String, Effect)>) -> Self {
-        Self { title, items, at: 0 }
+    /// A menu with line `at` under the cursor, or the last if there are fewer.
+    pub fn new(title: String, items: Vec<(String, Effect)>, at: usize) -> Self {
+        Self { at: at.min(items.len().saturating_sub(1)), title, items }
     }
 }
 

@@ -10,7 +10,9 @@ use super::command::{CommandId, PaneId};
 use super::effect::Effect;
 use super::keys::{Found, Keymap};
 use super::theme::{Role, Theme};
+use crate::autopilot::world::Detail;
 use crate::config::chord::Chord;
+use crate::model::time::Timestamp;
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -76,6 +78,11 @@ pub trait Layer {
 
     /// Searches in it; only texts do.
     fn search(&mut self, _words: &str) {}
+
+    /// Takes a newer reading of what it shows; false if it shows something else.
+    fn read_again(&mut self, _what: &Detail, _text: &str, _now: Timestamp, _env: &Env) -> bool {
+        false
+    }
 
     /// Draws itself into the screen's area.
     fn view(&self, frame: &mut Frame, area: Rect, env: &Env);

@@ -3,6 +3,7 @@
 use super::{Env, Layer, Press, Reply, edit, input_line, insert, leaves, popup, window};
 use crate::console::command::CommandId;
 use crate::console::effect::Effect;
+use crate::console::header::cut;
 use crate::console::theme::Role;
 use crossterm::event::{KeyCode, KeyModifiers};
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
@@ -109,7 +110,7 @@ impl Layer for Palette {
 
     fn view(&self, frame: &mut Frame, area: Rect, env: &Env) {
         let height = (self.entries.len() as u16 + 4).min(20);
-        let inside = popup(frame, area, 76, height, "commands", env.theme);
+        let inside = popup(frame, area, 104, height, "commands", env.theme);
         input_line(frame, Rect { height: 1, ..inside }, "> ", &self.input, env.theme);
         let rows = inside.height.saturating_sub(2) as usize;
         let top = window(self.at, self.found.len(), rows);
@@ -118,11 +119,11 @@ impl Layer for Palette {
             let y = inside.y + 2 + (row - top) as u16;
             let chosen = row == self.at;
             let mark = if chosen { env.theme.glyphs.cursor } else { " " };
-            let faint = env.theme.style(Role::Muted);
-            let (name, doc) = match &entry.why_not {
-                None => (env.theme.style(Role::Text), Span::styled(entry.doc.as_str(), faint)),
-                Some(why) => (faint, Span::styled(format!("not now: {why}"), env.theme.style(Role::Warning))),
-            };
+            let said = entry.why_not.as_ref().map_or_else(|| entry.doc.clone(), |why| format!("not now: {why}"));
+            let said = cut(&said, (inside.width as usize).saturating_sub(31), env.theme);
+            let (name, role) =
+                if entry.why_not.is_none() { (Role::Text, Role::Muted) } else { (Role::Muted, Role::Warning) };
+            let (name, doc) = (env.theme.style(name), Span::styled(said, env.theme.style(role)));
             let line = Line::from(vec![
                 Span::raw(format!("{mark} ")),
                 Span::styled(format!("{:<18} ", entry.name), name),

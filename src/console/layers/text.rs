@@ -1,10 +1,12 @@
 //! A text to read: YAML, logs, messages, help. Scrolls, searches, wraps, copies.
 
 use super::{Env, Layer, Press, Reply, boxed, leaves, skip_columns};
+use crate::autopilot::world::Detail;
 use crate::console::command::CommandId;
 use crate::console::effect::{Effect, Prompt, Purpose};
 use crate::console::theme::Role;
 use crate::model::text::clean_lines;
+use crate::model::time::Timestamp;
 use crossterm::event::KeyCode;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -20,24 +22,37 @@ pub struct Text {
     wrap: bool,
     /// Words searched for, in lower case; empty: none.
     words: String,
+    /// Where it was read from, if it can be read again.
+    source: Option<Detail>,
 }
 
 impl Text {
-    /// A text from its first line on; unsafe characters are removed.
-    pub fn new(title: String, text: &str) -> Self {
-        let lines = clean_lines(text).lines().map(str::to_owned).collect();
-        Self { title, lines, top: 0, left: 0, wrap: false, words: String::new() }
+    /// Sentences, from the first line on; long lines are wrapped. Unsafe characters are removed.
+    pub fn prose(title: String, text: &str) -> Self {
+        Self { wrap: true, ..Self::new(title, text) }
     }
 
-    /// The same, from its end: for logs.
-    #[must_use]
-    pub fn at_end(mut self, height: u16) -> Self {
-        self.top = self.lines.len().saturating_sub(usize::from(height));
-        self
+    /// YAML from its first line on, or a log from its end, as read at `now`. It can be read again.
+    pub fn fetched(detail: Detail, text: &str, now: Timestamp, env: &Env) -> Self {
+        let mut layer = Self::new(title(&detail, now), text);
+        if matches!(detail, Detail::Logs { .. }) {
+            layer.top = layer.last(env);
+        }
+        Self { source: Some(detail), ..layer }
+    }
+
+    fn new(title: String, text: &str) -> Self {
+        let lines = clean_lines(text).lines().map(str::to_owned).collect();
+        Self { title, lines, top: 0, left: 0, wrap: false, words: String::new(), source: None }
     }
 
     fn page(env: &Env) -> usize {
         usize::from(env.size.1).saturating_sub(6).max(1)
+    }
+
+    /// The last line that the window may begin with. Wrapped lines take more rows than one.
+    fn last(&self, env: &Env) -> usize {
+        self.lines.len().saturating_sub(if self.wrap { 1 } else { Self::page(env) })
     }
 
     fn find(&mut self, forward: bool) {
@@ -62,7 +77,7 @@ impl Layer for Text {
             return Reply::Close(Vec::new());
         }
         let page = Self::page(env);
-        let last = self.lines.len().saturating_sub(page);
+        let last = self.last(env);
         match press.chord.code {
             KeyCode::Char('w') => self.wrap = !self.wrap,
             KeyCode::Char('n') => self.find(true),
@@ -84,6 +99,9 @@ impl Layer for Text {
                     let (label, initial) = ("search: ".into(), self.words.clone());
                     return Reply::Stay(vec![Effect::Prompt(Prompt { label, initial, purpose: Purpose::Search })]);
                 }
+                Some(CommandId::Refresh) if self.source.is_some() => {
+                    return Reply::Stay(self.source.clone().map(Effect::Fetch).into_iter().collect());
+                }
                 Some(CommandId::Back | CommandId::Quit) => return Reply::Close(Vec::new()),
                 _ => return Reply::Ignored,
             },
@@ -96,6 +114,19 @@ impl Layer for Text {
         if !self.lines.get(self.top).is_some_and(|l| l.to_lowercase().contains(&self.words)) {
             self.find(true);
         }
+    }
+
+    /// The place stays; one at the end follows the end, so that new lines are seen.
+    fn read_again(&mut self, what: &Detail, text: &str, now: Timestamp, env: &Env) -> bool {
+        if self.source.as_ref() != Some(what) {
+            return false;
+        }
+        let followed = self.top >= self.last(env);
+        let newer = Self::new(title(what, now), text);
+        (self.title, self.lines) = (newer.title, newer.lines);
+        let last = self.last(env);
+        self.top = if followed && matches!(what, Detail::Logs { .. }) { last } else { self.top.min(last) };
+        true
     }
 
     fn view(&self, frame: &mut Frame, area: Rect, env: &Env) {
@@ -123,28 +154,58 @@ impl Layer for Text {
     }
 
     fn hints(&self) -> Vec<(String, String)> {
-        [("up/down", "scroll"), ("/", "search"), ("n", "next"), ("w", "wrap"), ("y", "copy"), ("esc", "close")]
+        let again = self.source.is_some().then_some(("ctrl-r", "read again"));
+        [("up/down", "scroll"), ("/", "search"), ("n", "next"), ("w", "wrap"), ("y", "copy")]
+            .into_iter()
+            .chain(again)
+            .chain([("esc", "close")])
             .map(|(k, w)| (k.into(), w.into()))
-            .into()
+            .collect()
     }
 }
 
-/// A line cut into pieces of at most `width` columns.
+/// What was read, and when: a log does not grow while it is open.
+fn title(detail: &Detail, now: Timestamp) -> String {
+    let what = match detail {
+        Detail::Yaml(object) => object.to_string(),
+        Detail::Logs { pod, container, previous, .. } => {
+            let container = container.as_deref().map_or_else(String::new, |c| format!(" · {c}"));
+            let previous = if *previous { " · before the last restart" } else { "" };
+            format!("log of {}/{}{container}{previous}", pod.namespace, pod.name)
+        }
+    };
+    format!("{what} · read {}", now.format("%H:%M:%S"))
+}
+
+/// A line broken between words into pieces of at most `width` columns. Pieces after the first hang below the
+/// last column of a table, as keys, ages and levels are written before their sentence.
 fn wrapped(line: &str, width: usize) -> Vec<String> {
-    let mut out = vec![String::new()];
-    let mut used = 0;
-    for c in line.chars() {
-        let w = c.width().unwrap_or(0);
-        if used + w > width.max(2) {
-            out.push(String::new());
-            used = 0;
+    let hang = match line.rfind("  ").map(|at| columns(&line[..at + 2])) {
+        Some(at) if at <= width / 2 => at,
+        _ => 0,
+    };
+    let (mut out, mut piece, mut used) = (Vec::new(), String::new(), 0);
+    for word in line.split_inclusive(' ') {
+        if used > hang && used + columns(word.trim_end()) > width {
+            out.push(std::mem::replace(&mut piece, " ".repeat(hang)));
+            used = hang;
         }
-        if let Some(last) = out.last_mut() {
-            last.push(c);
+        for c in word.chars() {
+            let w = c.width().unwrap_or(0);
+            if c != ' ' && used > hang && used + w > width {
+                out.push(std::mem::replace(&mut piece, " ".repeat(hang)));
+                used = hang;
+            }
+            piece.push(c);
+            used += w;
         }
-        used += w;
     }
+    out.push(piece);
     out
+}
+
+fn columns(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
 }
 
 #[cfg(test)]
@@ -155,5 +216,24 @@ mod tests {
     fn lines_wrap_by_columns_not_by_bytes() {
         assert_eq!(wrapped("購物車-x", 4), ["購物", "車-x"]);
         assert_eq!(wrapped("", 4), [""]);
+    }
+
+    #[test]
+    fn sentences_break_between_words_and_hang_below_their_column() {
+        assert_eq!(
+            wrapped("q  quit    leave the console; finish first", 27),
+            ["q  quit    leave the ", "           console; finish ", "           first"]
+        );
+        assert_eq!(wrapped("abcdefgh ij", 4), ["abcd", "efgh ", "ij"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_is_lost_when_wrapped(line in "[a-z車 ]{0,60}", width in 2usize..30) {
+            let got = wrapped(&line, width);
+            proptest::prop_assert!(got.iter().all(|l| columns(l.trim_end()) <= width), "{got:?}");
+            let letters = |t: &str| t.chars().filter(|c| *c != ' ').collect::<String>();
+            proptest::prop_assert_eq!(letters(&got.concat()), letters(&line));
+        }
     }
 }

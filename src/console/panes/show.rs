@@ -4,12 +4,13 @@ use crate::config::settings::Monitor;
 use crate::console::theme::{Glyphs, Role};
 use crate::console::widgets::table::Cell;
 use crate::console::widgets::unit::Unit;
-use crate::model::finding::Severity;
+use crate::model::finding::{Severity, Subject};
 use crate::model::plan::Risk;
 use crate::model::reading::Reading;
 use crate::model::snapshot::SourceState;
 use crate::model::time::{Timestamp, age};
 use chrono::TimeDelta;
+use std::sync::Arc;
 
 /// The sign for "the backend answered and has no such number".
 pub fn absent(glyphs: &Glyphs) -> &'static str {
@@ -41,6 +42,27 @@ pub fn reading_words(reading: &Reading, unit: Unit, now: Timestamp) -> (String, 
         Reading::Absent => ("absent: no such series".into(), Role::Stale),
         Reading::Failed { why } => (format!("failed: {why}"), Role::Stale),
     }
+}
+
+/// `shop/cart`, `node n1`, `cluster`: short, as tables name what something is about.
+pub fn subject(subject: &Subject) -> String {
+    match subject {
+        Subject::Workload(k) => format!("{}/{}", k.namespace, k.name),
+        Subject::Node(n) => format!("node {n}"),
+        Subject::Cluster => "cluster".into(),
+    }
+}
+
+/// The namespaces that are watched, where not all are: `only namespace shop`.
+pub fn only(names: &[Arc<str>]) -> String {
+    format!("only namespace{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
+}
+
+/// A title without the name it begins with, for tables that have that name in a column of its own.
+pub fn without_subject<'a>(title: &'a str, about: &Subject) -> &'a str {
+    let rest = title.strip_prefix(&*subject(about)).unwrap_or_default();
+    let rest = rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' ')).unwrap_or_default();
+    if rest.is_empty() { title } else { rest }
 }
 
 /// Glyph and colour of a severity.
@@ -98,6 +120,40 @@ pub fn troubled(state: &SourceState, now: Timestamp) -> bool {
         || matches!(source(state, now, &Glyphs::ASCII).2, Role::Stale)
 }
 
+/// Sources and how they are doing, one entry each: name, glyph, words, colour. What failed for the same reason
+/// is one entry, because a server that is gone would else fill the screen.
+pub fn sources<'a>(
+    all: impl IntoIterator<Item = (&'a str, &'a SourceState)>,
+    now: Timestamp,
+    glyphs: &Glyphs,
+) -> Vec<(String, &'static str, String, Role)> {
+    let mut groups: Vec<(Vec<&str>, &SourceState)> = Vec::new();
+    for (name, state) in all {
+        let same = groups.iter_mut().find(|(_, other)| match (state, other) {
+            (SourceState::Failed { why, .. }, SourceState::Failed { why: known, .. }) => why == known,
+            _ => false,
+        });
+        match same {
+            Some((names, oldest)) => {
+                names.push(name);
+                if state.last() < oldest.last() {
+                    *oldest = state;
+                }
+            }
+            None => groups.push((vec![name], state)),
+        }
+    }
+    let entry = |(names, state): (Vec<&str>, &SourceState)| {
+        let name = match names.len() {
+            0..=3 => names.join(", "),
+            n => format!("{}, {} and {} more", names[0], names[1], n - 2),
+        };
+        let (glyph, words, role) = source(state, now, glyphs);
+        (name, glyph, words, role)
+    };
+    groups.into_iter().map(entry).collect()
+}
+
 /// A share of 1 in percent for a sentence: `99.9%`.
 pub fn percent(share: f64) -> String {
     let text = format!("{:.3}", share * 100.0);
@@ -124,6 +180,34 @@ mod tests {
         assert_eq!((&*zero.text, zero.role), ("0m", Role::Text), "a measured zero is a number");
         let old = Reading::Stale { value: 0.2, at: now - TimeDelta::minutes(5) };
         assert_eq!(&*reading(&old, Unit::Cores, now, &Glyphs::UNICODE).text, "200m 5m ago");
+    }
+
+    #[test]
+    fn a_title_loses_the_name_of_its_subject_and_nothing_else() {
+        use crate::model::object::{WorkloadKey, WorkloadKind};
+        let cart = Subject::Workload(WorkloadKey::new("shop", WorkloadKind::Deployment, "cart"));
+        assert_eq!(without_subject("shop/cart: container app killed", &cart), "container app killed");
+        assert_eq!(without_subject("shop/cart-v2: container app killed", &cart), "shop/cart-v2: container app killed");
+        assert_eq!(without_subject("scale from 2 to 3", &cart), "scale from 2 to 3");
+        assert_eq!(without_subject("shop/cart: ", &cart), "shop/cart: ");
+        let node = Subject::Node("n3".into());
+        assert_eq!(without_subject("node n3 is not ready, 5 pods on it", &node), "is not ready, 5 pods on it");
+    }
+
+    #[test]
+    fn sources_that_failed_for_one_reason_are_told_once_with_their_oldest_data() {
+        let now = Timestamp::UNIX_EPOCH + TimeDelta::hours(1);
+        let failed = |s: i64, why: &str| SourceState::Failed {
+            since: now - TimeDelta::seconds(s),
+            last: Some(now - TimeDelta::seconds(s)),
+            why: why.into(),
+        };
+        let (gone, old, other) = (failed(5, "refused"), failed(9, "refused"), failed(1, "410 Gone"));
+        let all = [("api server", &gone), ("pods", &old), ("nodes", &gone), ("jobs", &gone), ("events", &other)];
+        let told = sources(all, now, &Glyphs::ASCII);
+        let names: Vec<&str> = told.iter().map(|t| &*t.0).collect();
+        assert_eq!(names, ["api server, pods and 2 more", "events"]);
+        assert!(told[0].2.contains("data 9s old: refused"), "{}", told[0].2);
     }
 
     #[test]

@@ -78,7 +78,7 @@ fn details() {
     use CommandId::{Down, Open};
     let big = (100, 60);
     insta::assert_snapshot!("finding_detail", shot(PaneId::Overview, troubled(), &unicode(), (80, 40), &[Open]));
-    insta::assert_snapshot!("action_detail", shot(PaneId::Actions, troubled(), &unicode(), big, &[Down, Down, Open]));
+    insta::assert_snapshot!("action_detail", shot(PaneId::Actions, troubled(), &unicode(), big, &[Down, Open]));
     insta::assert_snapshot!("action_verifying", shot(PaneId::Actions, troubled(), &unicode(), big, &[Open]));
     insta::assert_snapshot!("journal_detail", shot(PaneId::Journal, troubled(), &unicode(), (80, 21), &[Open]));
 }
@@ -113,6 +113,45 @@ fn states_of_the_world() {
             &[CommandId::Down, CommandId::Down, CommandId::Down, CommandId::Open]
         )
     );
+}
+
+#[test]
+fn before_the_analysis_step_mode_does_not_say_that_nothing_is_wrong() {
+    let mut world = stepping();
+    world.findings = Arc::from([]);
+    world.step.products.retain(|p| p.phase == crate::model::mode::PhaseName::Monitor);
+    let text = shot(PaneId::Overview, world, &unicode(), (80, 21), &[]);
+    assert!(text.contains("nothing was analyzed yet") && !text.contains("nothing is wrong"), "{text}");
+}
+
+#[test]
+fn however_much_a_phase_produces_the_others_stay_in_sight() {
+    let mut world = stepping();
+    for p in &mut world.step.products {
+        p.lines = (0..40).map(|n| format!("{} line {n}", p.phase.as_str())).collect();
+    }
+    let text = shot(PaneId::Overview, world, &unicode(), (140, 37), &[]);
+    for shown in ["monitor line 0  (39 more", "analyze line 0", "analyze line 1"] {
+        assert!(text.contains(shown), "{shown}:\n{text}");
+    }
+}
+
+#[test]
+fn the_overview_points_at_the_worst_until_the_operator_points_elsewhere() {
+    let (theme, all) = (unicode(), troubled());
+    let mut some = troubled();
+    some.findings = all.findings.iter().skip(2).cloned().collect();
+    let (some, all) = (Arc::new(some), Arc::new(all));
+    let mut untouched = pane(PaneId::Overview);
+    untouched.sync(&ctx(&some, &theme, true));
+    untouched.sync(&ctx(&all, &theme, true));
+    assert!(untouched.copy().unwrap().contains("cart"));
+    let mut pointed = pane(PaneId::Overview);
+    pointed.sync(&ctx(&some, &theme, true));
+    pointed.run(CommandId::Down, &ctx(&some, &theme, true));
+    let chosen = pointed.copy();
+    pointed.sync(&ctx(&all, &theme, true));
+    assert_eq!(pointed.copy(), chosen);
 }
 
 #[test]

@@ -1,14 +1,6 @@
-//! Bars and sparklines: a share of a limit, a small history in a table cell.
+//! Sparklines, a small history in a table cell; and how worrying a share of a limit is.
 
 use crate::console::theme::{Glyphs, Role};
-
-/// A share of a limit as a bar of `columns`; over 100 % fills it. `None` where there is no share.
-pub fn gauge(share: Option<f64>, columns: usize, glyphs: &Glyphs) -> String {
-    let Some(share) = share.filter(|s| s.is_finite()) else { return " ".repeat(columns) };
-    let (full, rest) = if glyphs.ascii { ("#", ".") } else { ("█", "░") };
-    let filled = (share.clamp(0.0, 1.0) * columns as f64).round() as usize;
-    format!("{}{}", full.repeat(filled), rest.repeat(columns - filled))
-}
 
 /// How worrying a share of a limit is: k9s' thresholds, 70 % and 90 %.
 pub fn share_role(share: f64) -> Role {
@@ -50,14 +42,6 @@ pub fn sparkline(points: &[(f64, f64)], from: f64, to: f64, columns: usize, glyp
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bars_are_full_at_the_limit_and_empty_without_one() {
-        assert_eq!(gauge(Some(0.5), 4, &Glyphs::UNICODE), "██░░");
-        assert_eq!(gauge(Some(7.0), 4, &Glyphs::ASCII), "####");
-        assert_eq!(gauge(None, 4, &Glyphs::UNICODE), "    ");
-        assert_eq!(gauge(Some(f64::NAN), 2, &Glyphs::UNICODE), "  ");
-    }
 
     #[test]
     fn a_peak_survives_and_a_gap_stays_a_gap() {

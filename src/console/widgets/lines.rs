@@ -155,6 +155,18 @@ mod tests {
         assert_eq!(shown(&lines, 5), ["購物", "車購", "物車"]);
     }
 
+    #[test]
+    fn the_space_at_which_a_line_breaks_is_not_drawn_as_text_that_was_cut() {
+        use crate::console::theme::{Glyphs, Theme};
+        let mut lines = Lines::default();
+        lines.text("abcd efgh", Role::Text);
+        let area = Rect::new(0, 0, 6, 3);
+        let mut buf = Buffer::empty(area);
+        lines.draw(&mut buf, &Theme::plain(Glyphs::UNICODE), area, "", &Scroll::default(), false);
+        let row = |y| (0..6).map(|x| buf[(x, y)].symbol()).collect::<String>();
+        assert_eq!((row(1), row(2)), (" abcd ".to_owned(), " efgh ".to_owned()));
+    }
+
     proptest! {
         #[test]
         fn nothing_is_lost_and_nothing_is_too_wide(s in "[a-z車é ]{0,80}", w in 4u16..30) {

@@ -17,6 +17,11 @@ pub fn fit<'a>(text: &'a str, columns: usize, ellipsis: &str) -> Cow<'a, str> {
     if text.len() <= columns || width(text) <= columns {
         return Cow::Borrowed(text);
     }
+    // The space at which a line was broken may lie beyond the edge: it is no text that was cut.
+    let bare = text.trim_end_matches(' ');
+    if width(bare) <= columns {
+        return Cow::Borrowed(bare);
+    }
     let room = columns.saturating_sub(width(ellipsis));
     let mut out = String::with_capacity(columns + ellipsis.len());
     let mut used = 0;
@@ -117,6 +122,7 @@ mod tests {
         assert_eq!(fit("e\u{301}e\u{301}e\u{301}e\u{301}", 3, "…"), "e\u{301}e\u{301}…");
         assert_eq!(fit("عربة-7d", 20, "…"), "عربة-7d");
         assert_eq!(fit("abc", 0, "…"), "");
+        assert_eq!(fit("abc ", 3, "…"), "abc");
     }
 
     proptest! {

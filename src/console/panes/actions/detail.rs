@@ -38,7 +38,7 @@ pub fn lines(shown: &Shown, ctx: &Ctx) -> Lines {
     effect(&mut l, p);
     l.head("BLAST RADIUS");
     l.text(if p.blast.text.is_empty() { "not told by the planner" } else { &p.blast.text }.to_owned(), Role::Text);
-    undo(&mut l, p);
+    undo(&mut l, p, ctx);
     if !p.notes.is_empty() {
         l.head("NOTE");
         for note in &p.notes {
@@ -184,7 +184,7 @@ fn effect(l: &mut Lines, p: &Proposal) {
     }
 }
 
-fn undo(l: &mut Lines, p: &Proposal) {
+fn undo(l: &mut Lines, p: &Proposal, ctx: &Ctx) {
     l.head("UNDO");
     let writing: Vec<_> = p.plan.steps.iter().enumerate().filter(|(_, s)| s.writes()).collect();
     if writing.is_empty() {
@@ -195,7 +195,7 @@ fn undo(l: &mut Lines, p: &Proposal) {
         match &step.inverse {
             Inverse::Patch { patch } => {
                 l.item(&mark, vec![(format!("patch {} back:", step.target), Role::Text)]);
-                for words in changes(patch, "->") {
+                for words in changes(patch, ctx.theme.glyphs.arrow) {
                     l.add(5, vec![(format!("   {words}"), Role::Text)]);
                 }
             }
@@ -262,14 +262,29 @@ fn story(l: &mut Lines, item: &QueueItem, now: Timestamp) {
     }
     for m in &item.story {
         let ago = format!("{:>6} ago  ", age(now, m.at));
-        l.add(12, vec![(ago, Role::Muted), (m.what.clone(), Role::Text)]);
+        // The title stands above already.
+        let what = m.what.strip_suffix(&*item.proposal.title).and_then(|w| w.strip_suffix(": ")).unwrap_or(&m.what);
+        l.add(12, vec![(ago, Role::Muted), (what.to_owned(), Role::Text)]);
     }
-    if let Some(o) = &item.outcome {
-        for reason in &o.why {
-            l.item("-", vec![(reason.clone(), Role::Text)]);
-        }
-        l.text(format!("Before: {}", health(&o.before)), Role::Muted);
-        l.text(format!("After:  {}", health(&o.after)), Role::Muted);
+    outcome(l, item);
+}
+
+/// What was measured before and after; while it is being verified, what is seen so far and no judgement.
+fn outcome(l: &mut Lines, item: &QueueItem) {
+    let Some(o) = &item.outcome else { return };
+    let told = match &item.state {
+        ActionState::Done { why, .. } | ActionState::Reverted { why, .. } | ActionState::Reverting { why } => why,
+        _ => "",
+    };
+    let judged = !item.state.in_flight();
+    for reason in o.why.iter().filter(|reason| judged && reason.as_str() != told) {
+        l.item("-", vec![(reason.clone(), Role::Text)]);
+    }
+    let now = if judged { "after" } else { "so far" };
+    l.field("before", health(&o.before), Role::Muted);
+    l.field(now, health(&o.after), if judged { Role::Muted } else { Role::Key });
+    if !judged {
+        l.text("Not judged yet.", Role::Muted);
     }
 }
 

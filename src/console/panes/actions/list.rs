@@ -7,7 +7,6 @@ use crate::console::theme::Role;
 use crate::console::widgets::filter::{Field, Filter};
 use crate::console::widgets::table::{Cell, Column};
 use crate::model::action::{ActionState, QueueItem, Verdict};
-use crate::model::finding::Subject;
 use crate::model::time::{age, short};
 
 /// The columns.
@@ -15,10 +14,10 @@ pub const COLUMNS: [Column; 8] = [
     Column::text("STATE", 9, 12, 0),
     Column::text("RISK", 6, 6, 2),
     Column::text("TARGET", 14, 34, 0),
-    Column::text("WHAT IT DOES", 22, 64, 1),
+    Column::text("WHAT IT DOES", 22, 48, 0),
     Column::text("EXPECTED", 18, 44, 6),
-    Column::number("AGE", 5, 5, 3),
-    Column::number("LEFT", 5, 6, 4),
+    Column::number("AGE", 5, 5, 4),
+    Column::number("LEFT", 5, 6, 3),
     Column::text("TOUCHES", 12, 32, 5),
 ];
 
@@ -35,14 +34,6 @@ pub fn state_role(state: &ActionState) -> Role {
         ActionState::Proposed => Role::Key,
         s if s.in_flight() => Role::Key,
         _ => Role::Muted,
-    }
-}
-
-fn target(subject: &Subject) -> String {
-    match subject {
-        Subject::Workload(k) => format!("{}/{}", k.namespace, k.name),
-        Subject::Node(n) => format!("node {n}"),
-        Subject::Cluster => "cluster".into(),
     }
 }
 
@@ -89,8 +80,8 @@ pub fn row<'a>(shown: &'a Shown, ctx: &Ctx) -> Vec<Cell<'a>> {
     vec![
         state,
         Cell::new(word, role),
-        Cell::plain(target(&p.subject)),
-        Cell::plain(&*p.title),
+        Cell::plain(show::subject(&p.subject)),
+        Cell::plain(show::without_subject(&p.title, &p.subject)),
         match item.blocked.first().filter(|_| item.pending()) {
             Some(refusal) => Cell::new(format!("blocked: {}", refusal.why), Role::Warning),
             None => Cell::muted(&*p.effect.text),

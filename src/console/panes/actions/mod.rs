@@ -100,7 +100,12 @@ impl Actions {
         let Some(world) = self.world.clone() else { return };
         self.rows.retain(|row| !row.gone);
         self.append_new(&world);
-        let group = |i: &QueueItem| if i.state.in_flight() { 0 } else { usize::from(i.state.ended()) + 1 };
+        // What is under way, what can be approved, what is only advice, what has ended.
+        let group = |i: &QueueItem| match i {
+            i if i.state.in_flight() => 0,
+            i if i.state.ended() => 3,
+            i => 1 + usize::from(i.proposal.plan.steps.is_empty()),
+        };
         match SORTS[self.sort] {
             1 => self.rows.sort_by_key(|r| (std::cmp::Reverse(r.item.proposal.risk), r.item.proposal.created)),
             5 => self.rows.sort_by_key(|r| std::cmp::Reverse(r.item.proposal.created)),
@@ -323,7 +328,12 @@ impl Pane for Actions {
         table.draw(buf, body, &self.cursor, self.entries.len(), |i| match &self.entries[i] {
             Entry::Item(r) => list::row(&self.rows[*r], ctx),
             Entry::New => {
-                vec![Cell::new(format!("{new} new"), Role::Title), Cell::muted(""), Cell::muted("since you look")]
+                vec![
+                    Cell::new(format!("{new} new"), Role::Title),
+                    Cell::muted(""),
+                    Cell::muted("below"),
+                    Cell::muted("came in while you were reading this list"),
+                ]
             }
         });
     }

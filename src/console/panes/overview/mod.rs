@@ -24,11 +24,13 @@ use std::sync::Arc;
 
 const COLUMNS: [Column; 6] = [
     Column::text("", 1, 1, 0),
-    Column::text("CLASS", 5, 14, 2),
+    // The longest class; the sentence tells it too, so that a narrow screen can do without.
+    Column::text("CLASS", 14, 14, 4),
     Column::text("SUBJECT", 13, 30, 0),
-    Column::text("WHAT IS WRONG", 13, 70, 3),
-    Column::number("AGE", 5, 5, 1),
-    Column::text("PLAN", 11, 13, 0),
+    // The problem itself: never left out, and whatever room is left is its own.
+    Column::text("WHAT IS WRONG", 13, 36, 0),
+    Column::number("AGE", 5, 5, 3),
+    Column::text("PLAN", 11, 11, 0),
 ];
 
 /// What the findings are sorted by, in the order `sort` goes through.
@@ -43,6 +45,8 @@ pub struct Overview {
     reverse: bool,
     rows: Vec<u32>,
     cursor: Cursor<FindingId>,
+    /// The operator has moved the cursor. Until then it stays on the first line, whatever comes in above.
+    chosen: bool,
     detail: Option<(Arc<Finding>, Scroll)>,
     tally: Tally,
 }
@@ -69,6 +73,9 @@ impl Overview {
             rows.reverse();
         }
         self.rows = rows;
+        if !self.chosen {
+            self.cursor = Cursor::default();
+        }
         let rows = &self.rows;
         self.cursor.sync(rows.len(), |i| findings[rows[i] as usize].id.clone());
     }
@@ -84,6 +91,7 @@ impl Overview {
         if let Some((_, scroll)) = &mut self.detail {
             scroll.step(motion);
         } else if let Some(world) = &self.world {
+            self.chosen = true;
             let rows = &self.rows;
             self.cursor.step(motion, rows.len(), |i| world.findings[rows[i] as usize].id.clone());
         }
@@ -126,15 +134,6 @@ fn passes(filter: &Filter, f: &Finding) -> bool {
     ])
 }
 
-/// `shop/cart`, `node n1`, `cluster`: short, the kind is told by the class.
-fn subject_short(subject: &Subject) -> String {
-    match subject {
-        Subject::Workload(k) => format!("{}/{}", k.namespace, k.name),
-        Subject::Node(n) => format!("node {n}"),
-        Subject::Cluster => "cluster".into(),
-    }
-}
-
 fn row<'a>(f: &'a Finding, world: &'a World, ctx: &Ctx) -> Vec<Cell<'a>> {
     let (glyph, role) = show::severity(f.severity, &ctx.theme.glyphs);
     let plan = match (action_for(world, &f.id), world.unplanned.get(&f.id)) {
@@ -148,8 +147,8 @@ fn row<'a>(f: &'a Finding, world: &'a World, ctx: &Ctx) -> Vec<Cell<'a>> {
     vec![
         Cell::new(glyph, role),
         Cell::new(f.fault.class(), role),
-        Cell::plain(subject_short(&f.subject)),
-        Cell::plain(&*f.title),
+        Cell::plain(show::subject(&f.subject)),
+        Cell::plain(show::without_subject(&f.title, &f.subject)),
         Cell::muted(age(ctx.now, f.since)),
         plan,
     ]
@@ -180,6 +179,7 @@ impl Pane for Overview {
         }
         match command {
             CommandId::Open => {
+                self.chosen = true;
                 self.detail = self.selected().cloned().map(|f| (f, Scroll::default()));
                 vec![]
             }
@@ -282,7 +282,7 @@ impl Pane for Overview {
     fn trail(&self) -> String {
         self.detail
             .as_ref()
-            .map_or_else(String::new, |(f, _)| format!("{} {}", f.fault.class(), subject_short(&f.subject)))
+            .map_or_else(String::new, |(f, _)| format!("{} {}", f.fault.class(), show::subject(&f.subject)))
     }
 
     /// None while a detail is open: it is not filtered, and stepping back closes it first.

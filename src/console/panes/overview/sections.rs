@@ -25,6 +25,9 @@ pub fn nothing_found(world: &World, filtered: bool) -> String {
         (Link::Connecting { context }, _) => format!("connecting to {context}: nothing is known yet"),
         (Link::Broken { why, .. }, _) => format!("not connected: {why}"),
         (Link::Connected, None) => "no round of the loop has finished yet".into(),
+        (Link::Connected, Some(_)) if world.mode == Mode::Step && !analyzed(world) => {
+            "nothing was analyzed yet: each phase waits for your step".into()
+        }
         (Link::Connected, Some(_)) if !pods_known(world) => {
             "nothing found, but pods cannot be read: this does not mean that all is well".into()
         }
@@ -32,11 +35,20 @@ pub fn nothing_found(world: &World, filtered: bool) -> String {
     }
 }
 
+/// Whether step mode came past the analysis of its present round.
+fn analyzed(world: &World) -> bool {
+    world.step.products.iter().any(|p| p.phase == PhaseName::Analyze)
+}
+
 /// The lines at the top: the cluster's health and what automation may do.
 pub fn status(world: &World, t: &Tally, ctx: &Ctx, with_sources: bool) -> Vec<Chip> {
     let g = &ctx.theme.glyphs;
     let mut chips = mode(world);
     let s = &world.snapshot;
+    if let Some(names) = &s.cluster.namespaces {
+        // Else the numbers that follow would be taken for those of the whole cluster.
+        chips.push(vec![(show::only(names), Role::Warning)]);
+    }
     let share = |name: &str, good: usize, all: usize, word: &str, known: bool| -> Chip {
         if !known {
             return vec![(format!("{} ", g.unknown), Role::Stale), (format!("{name} cannot be told"), Role::Stale)];
@@ -121,7 +133,7 @@ fn mode(world: &World) -> Vec<Chip> {
     }
     let b = &world.brakes;
     if let Some(by) = &b.killed {
-        chips.push(vec![(" KILLED ".into(), Role::ModeKilled), (format!(" {by}: nothing is written"), Role::Bad)]);
+        chips.push(vec![(" KILLED ".into(), Role::ModeKilled), (format!(" nothing is written: {by}"), Role::Bad)]);
     }
     if let Some(why) = &b.read_only {
         chips.push(vec![("READ-ONLY ".into(), Role::ModeObserve), (why.to_string(), Role::Text)]);
@@ -129,8 +141,8 @@ fn mode(world: &World) -> Vec<Chip> {
     let (role, words) = match world.mode {
         Mode::Observe => (Role::ModeObserve, "looks and explains, proposes nothing"),
         Mode::Manual => (Role::ModeManual, "every action waits for your approval"),
-        Mode::Step => (Role::ModeStep, "you advance each phase, and approve each action"),
-        Mode::Auto if b.paused => (Role::ModeAuto, "paused: nothing is approved by itself until you resume"),
+        Mode::Step => (Role::ModeStep, "you advance each phase and approve each action"),
+        Mode::Auto if b.paused => (Role::ModeAuto, "paused: approves nothing until you resume it"),
         Mode::Auto => (Role::ModeAuto, "approves by itself inside the guardrails"),
     };
     chips.push(vec![(format!("{} ", world.mode.as_str().to_uppercase()), role), (words.into(), Role::Text)]);
@@ -161,7 +173,7 @@ fn next_words(world: &World) -> String {
     }
 }
 
-/// Step mode: what comes next, and what each phase of this round produced, newest first. Returns lines used.
+/// Step mode: what comes next, and what each phase of this round produced, newest first and in full. Returns lines used.
 pub fn step(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) -> u16 {
     let s = &world.step;
     let mut lines: Vec<Vec<Piece>> = vec![vec![
@@ -169,11 +181,20 @@ pub fn step(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) -> u16 {
         (format!(" {} ", s.next.as_str().to_uppercase()), Role::ModeStep),
         (format!(" {}", next_words(world)), Role::Text),
     ]];
-    for p in s.products.iter().rev() {
-        let took = (format!("  ({:.0} ms, {} ago)", p.took_ms, age(ctx.now, p.at)), Role::Muted);
+    // Whatever the newest phase produced, a line of each phase before it stays on the screen.
+    let room = (area.height as usize).saturating_sub(2 + s.products.len().saturating_sub(1)).max(1);
+    for (n, p) in s.products.iter().rev().enumerate() {
+        let shown = p.lines.len().clamp(1, if n == 0 { room } else { 1 });
+        let hidden = p.lines.len().saturating_sub(shown);
+        let more = if hidden > 0 { format!("{hidden} more, ") } else { String::new() };
         let first = p.lines.first().map_or("nothing", String::as_str);
-        lines.push(vec![(format!("{:<8} ", p.phase.as_str()), Role::Title), (first.to_owned(), Role::Text), took]);
-        lines.extend(p.lines.iter().skip(1).map(|l| vec![(format!("         {l}"), Role::Text)]));
+        let note = format!("  ({more}{:.0} ms, {} ago)", p.took_ms, age(ctx.now, p.at));
+        lines.push(vec![
+            (format!("{:<8} ", p.phase.as_str()), Role::Title),
+            (first.to_owned(), Role::Text),
+            (note, Role::Muted),
+        ]);
+        lines.extend(p.lines.iter().take(shown).skip(1).map(|l| vec![(format!("         {l}"), Role::Text)]));
     }
     let height = (lines.len() as u16 + 1).min(area.height);
     let title = format!("Step by step, round {}", s.round + 1);
@@ -183,28 +204,28 @@ pub fn step(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) -> u16 {
 
 /// SLOs, sources and actions one below the other.
 pub fn column(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) {
-    let (slos, actions) = (slos(world, ctx, area.width), actions(world, ctx));
-    let h = area.height;
-    let slo_h = (slos.len() as u16 + 1).min(h / 3);
-    let sources = sources(world, ctx, area.width, h / 2);
-    let source_h = (sources.len() as u16 + 1).min(h / 2);
+    let (slos, sources) = (slos(world, ctx, area.width), sources(world, ctx, area.width));
+    let slo_h = (slos.len() as u16 + 1).min(area.height / 3);
+    let source_h = (sources.len() as u16 + 1).min(area.height / 2);
     section(buf, ctx, Rect { height: slo_h, ..area }, "SLOs", "", slos);
     let y = area.y + slo_h;
     section(buf, ctx, Rect { y, height: source_h, ..area }, "Sources", "", sources);
     let y = y + source_h;
-    section(buf, ctx, Rect { y, height: area.bottom() - y, ..area }, "Last actions", "", actions);
+    section(buf, ctx, Rect { y, height: area.bottom() - y, ..area }, "Last actions", "", actions(world, ctx));
 }
 
-/// SLOs and actions at the left, sources at the right.
+/// SLOs beside sources, as high as they need to be, and below them the actions over the whole width.
 pub fn columns(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World) {
     let left = Rect { width: area.width / 2, ..area };
     let right = Rect { x: left.right() + 1, width: area.width - left.width - 1, ..area };
-    let slos = slos(world, ctx, left.width);
-    let h = (slos.len() as u16 + 1).min(area.height.saturating_sub(3));
-    section(buf, ctx, Rect { height: h, ..left }, "SLOs", "", slos);
-    let below = Rect { y: left.y + h, height: left.height - h, ..left };
-    section(buf, ctx, below, "Last actions", "", actions(world, ctx));
-    section(buf, ctx, right, "Sources", "", sources(world, ctx, right.width, right.height));
+    let (slos, sources) = (slos(world, ctx, left.width), sources(world, ctx, right.width));
+    let actions = actions(world, ctx);
+    let most = area.height.saturating_sub((actions.len() as u16 + 1).min(3)).max(2);
+    let height = (slos.len().max(sources.len()) as u16 + 1).min(most);
+    section(buf, ctx, Rect { height, ..left }, "SLOs", "", slos);
+    section(buf, ctx, Rect { height, ..right }, "Sources", "", sources);
+    let below = Rect { y: area.y + height, height: area.height.saturating_sub(height), ..area };
+    section(buf, ctx, below, "Last actions", "", actions);
 }
 
 fn section(buf: &mut Buffer, ctx: &Ctx, area: Rect, title: &str, note: &str, mut lines: Vec<Vec<Piece>>) {
@@ -272,9 +293,13 @@ fn slo_line(slo: &Slo, readings: Option<&SloReadings>, ctx: &Ctx, wide: bool) ->
     let (period, seconds) = &r.period;
     line.push(match period.fresh() {
         Some(bad) => {
-            let left = 1.0 - bad / allowed;
-            let role = if left <= 0.0 { Role::Bad } else { Role::Text };
-            (format!(" left {:.0}%/{}", left * 100.0, short(TimeDelta::seconds(*seconds as i64))), role)
+            let (spent, period) = (bad / allowed, short(TimeDelta::seconds(*seconds as i64)));
+            // Far below nothing is no share of anything.
+            if spent >= 1.0 {
+                (format!(" spent {spent:.0}x/{period}"), Role::Bad)
+            } else {
+                (format!(" left {:.0}%/{period}", (1.0 - spent) * 100.0), Role::Text)
+            }
         }
         None => (format!(" left ? {}", why_missing(period, ctx)), Role::Stale),
     });
@@ -290,43 +315,31 @@ fn why_missing(reading: &Reading, ctx: &Ctx) -> String {
     }
 }
 
-/// Troubled sources first, each with its whole reason; then the live ones with their ages, or in one line
-/// where there is no room for them.
-fn sources(world: &World, ctx: &Ctx, columns: u16, height: u16) -> Vec<Vec<Piece>> {
+/// Sources that are not simply live, each with its whole reason; the others in one line with the oldest age.
+fn sources(world: &World, ctx: &Ctx, columns: u16) -> Vec<Vec<Piece>> {
     let s = &world.snapshot;
     let g = &ctx.theme.glyphs;
-    let extra = [("api server", &s.api.state, None), ("prometheus", &s.metrics.state, None)];
-    let watched = s.sources.iter().map(|x| (&*x.name, &x.state, Some(x.objects)));
-    let all: Vec<_> = extra.into_iter().chain(watched).collect();
-    let (bad, fine): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, state, _)| show::troubled(state, ctx.now));
+    let extra = [("api server", &s.api.state), ("prometheus", &s.metrics.state)];
     let mut lines = Lines::default();
-    for (name, state, _) in bad {
-        let (glyph, words, role) = show::source(state, ctx.now, g);
+    let (mut live, mut off): (Vec<Timestamp>, Vec<&str>) = (Vec::new(), Vec::new());
+    let mut others: Vec<(&str, &SourceState)> = Vec::new();
+    for (name, state) in extra.into_iter().chain(s.sources.iter().map(|x| (&*x.name, &x.state))) {
+        match state {
+            SourceState::NotServed => off.push(name),
+            SourceState::Live { last } if !show::troubled(state, ctx.now) => live.push(*last),
+            _ => others.push((name, state)),
+        }
+    }
+    for (name, glyph, words, role) in show::sources(others, ctx.now, g) {
         lines.add(2, vec![(format!("{glyph} "), role), (format!("{name} "), Role::Text), (words, role)]);
     }
-    let wrapped = lines.wrap(columns.saturating_sub(2)).len();
-    if wrapped + fine.len() + 1 > height as usize {
-        let live: Vec<Timestamp> = fine.iter().filter_map(|(_, state, _)| state.last()).collect();
-        let oldest = live.iter().min().map_or_else(String::new, |t| format!(", oldest {} ago", age(ctx.now, *t)));
-        let rest = fine.len() - live.len();
-        let rest = if rest > 0 { format!("; {rest} off or starting") } else { String::new() };
-        lines.add(
-            2,
-            vec![(format!("{} ", g.good), Role::Good), (format!("{} live{oldest}{rest}", live.len()), Role::Muted)],
-        );
-        return lines.wrap(columns.saturating_sub(2));
+    if let Some(oldest) = live.iter().min() {
+        let words = format!("{} live, oldest {} ago", live.len(), age(ctx.now, *oldest));
+        lines.add(2, vec![(format!("{} ", g.good), Role::Good), (words, Role::Text)]);
     }
-    for (name, state, objects) in fine {
-        let (glyph, words, role) = show::source(state, ctx.now, g);
-        let count = objects.filter(|_| state.last().is_some()).map_or_else(String::new, |n| n.to_string());
-        lines.add(
-            2,
-            vec![
-                (format!("{glyph} "), role),
-                (pad(name, 25, ctx.theme), Role::Text),
-                (format!(" {count:>6}  {words}"), Role::Muted),
-            ],
-        );
+    if !off.is_empty() {
+        let words = format!("off or not served: {}", off.join(", "));
+        lines.add(2, vec![(format!("{} ", g.unknown), Role::Muted), (words, Role::Muted)]);
     }
     lines.wrap(columns.saturating_sub(2))
 }

@@ -2,6 +2,7 @@
 
 mod events;
 mod level;
+mod logs;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -18,16 +19,12 @@ use crate::console::widgets::filter::Filter;
 use crate::console::widgets::table::{Column, Table};
 use crate::console::widgets::text::{put, rule};
 use crate::model::object::{ObjectRef, PodKey, Resource, WorkloadKey};
-use crate::model::pod::PodRow;
 use crate::model::snapshot::SourceState;
 use level::{Key, Level, Place, Scope};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use rows::{Counts, Rows};
 use std::sync::Arc;
-
-/// Lines of a log that are fetched.
-const LOG_LINES: u32 = 500;
 
 /// One level as the operator left it.
 #[derive(Debug, Clone)]
@@ -143,32 +140,6 @@ impl Workloads {
         }
     }
 
-    /// The pod and container whose log is meant. Of a workload it is the worst pod, of a pod the container
-    /// in trouble.
-    fn log_of(&self) -> Option<(PodKey, Option<Arc<str>>)> {
-        let world = self.world.as_ref()?;
-        let s = &world.snapshot;
-        let pod: &Arc<PodRow> = match self.place()? {
-            Place::Workload(i) => s.workloads[i as usize].pods.iter().max_by_key(|p| health::of_pod(p))?,
-            Place::Pod(i, j) => &s.workloads[i as usize].pods[j as usize],
-            Place::Container(i, j, c) => {
-                let pod = &s.workloads[i as usize].pods[j as usize];
-                return Some((level::pod_key(pod), Some(pod.specs[c as usize].name.clone())));
-            }
-            _ => return None,
-        };
-        let worst = pod
-            .each_container()
-            .filter(|(spec, row)| !spec.init || row.is_some_and(|r| r.trouble.is_some() && !r.ready))
-            .max_by_key(|(spec, row)| rows::container_state(spec, *row).0);
-        Some((level::pod_key(pod), worst.map(|(spec, _)| spec.name.clone())))
-    }
-
-    fn logs(&self, previous: bool) -> Option<Effect> {
-        let (pod, container) = self.log_of()?;
-        Some(Effect::Fetch(Detail::Logs { pod, container, previous, tail: LOG_LINES }))
-    }
-
     /// One namespace after the other, then all.
     fn next_namespace(&mut self, ctx: &Ctx) {
         let Level::Workloads(now) = &self.at.level else { return };
@@ -216,12 +187,18 @@ impl Workloads {
         }
     }
 
+    /// `all namespaces`, or the few that are watched.
+    fn everywhere(&self) -> String {
+        let watched = self.world.as_ref().and_then(|w| w.snapshot.cluster.namespaces.as_ref());
+        watched.map_or_else(|| "all namespaces".into(), |names| show::only(names))
+    }
+
     fn title(&self) -> String {
         let n = self.rows.len();
         match &self.at.level {
             Level::Namespaces => "Namespaces".into(),
             Level::Nodes => format!("Nodes {n}"),
-            Level::Workloads(None) => format!("Workloads {n}, all namespaces"),
+            Level::Workloads(None) => format!("Workloads {n}, {}", self.everywhere()),
             Level::Workloads(Some(ns)) => format!("Workloads {n} in {ns}"),
             Level::Pods(Scope::All) => format!("Pods {n}"),
             Level::Pods(Scope::Workload(k)) => format!("Pods {n} of {} {}", k.kind.as_str(), k.name),
@@ -243,13 +220,12 @@ fn notes(world: &World, level: &Level, ctx: &Ctx) -> Vec<(String, Role)> {
     };
     let s = &world.snapshot;
     let glyphs = &ctx.theme.glyphs;
-    let mut notes = Vec::new();
-    for source in s.sources.iter().filter(|x| wanted.contains(&&*x.name)) {
-        if show::troubled(&source.state, ctx.now) || matches!(source.state, SourceState::Syncing { .. }) {
-            let (glyph, words, role) = show::source(&source.state, ctx.now, glyphs);
-            notes.push((format!("{glyph} {}: {words}", source.name), role));
-        }
-    }
+    let troubled = |state: &SourceState| show::troubled(state, ctx.now) || matches!(state, SourceState::Syncing { .. });
+    let sources = s.sources.iter().filter(|x| wanted.contains(&&*x.name) && troubled(&x.state));
+    let mut notes: Vec<(String, Role)> = show::sources(sources.map(|x| (&*x.name, &x.state)), ctx.now, glyphs)
+        .into_iter()
+        .map(|(name, glyph, words, role)| (format!("{glyph} {name}: {words}"), role))
+        .collect();
     if !matches!(level, Level::Namespaces) && show::troubled(&s.metrics.state, ctx.now) {
         let (glyph, words, role) = show::source(&s.metrics.state, ctx.now, glyphs);
         notes.push((format!("{glyph} metrics: {words}"), role));
@@ -338,6 +314,9 @@ impl Pane for Workloads {
             }
             CommandId::Logs | CommandId::PreviousLogs => match self.log_of() {
                 None => Some("logs need a pod: choose a workload with pods, a pod or a container".into()),
+                Some((_, _, Some(0))) if command == CommandId::PreviousLogs => {
+                    Some("the container has not restarted, so there is no earlier log".into())
+                }
                 Some(_) => None,
             },
             CommandId::Charts if self.workload().is_none() => Some("charts need a workload or a pod".into()),
@@ -376,7 +355,7 @@ impl Pane for Workloads {
         match &self.at.level {
             Level::Namespaces => "namespaces".into(),
             Level::Nodes => "nodes".into(),
-            Level::Workloads(None) => "all namespaces".into(),
+            Level::Workloads(None) => self.everywhere(),
             Level::Workloads(Some(ns)) => ns.to_string(),
             Level::Pods(Scope::All) => "all pods".into(),
             Level::Pods(Scope::Workload(k)) => format!("{} › {}/{} › pods", k.namespace, k.kind.as_str(), k.name),

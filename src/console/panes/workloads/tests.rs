@@ -107,6 +107,19 @@ fn logs_of_a_workload_are_those_of_its_worst_pod() {
 }
 
 #[test]
+fn an_earlier_log_is_offered_only_where_a_container_has_restarted() {
+    let world = Arc::new(troubled());
+    let theme = unicode();
+    let c = ctx(&world, &theme, true);
+    let mut pane = synced(&world);
+    for (name, restarted) in [("cart", true), ("frontend", false)] {
+        pane.go(&Target::Workload(shop(name)), &c);
+        assert_eq!(pane.why_not(CommandId::PreviousLogs, &c).is_none(), restarted, "{name}");
+        assert_eq!(pane.why_not(CommandId::Logs, &c), None, "{name}");
+    }
+}
+
+#[test]
 fn events_say_that_they_are_denied() {
     let world = Arc::new(troubled());
     let theme = unicode();
@@ -167,4 +180,17 @@ fn fifty_thousand_pods_are_listed_and_only_those_in_sight_are_built() {
     assert_eq!(text.matches("big-0").count(), 35, "one row per line of the body");
     pane.set_filter("big-000123".into(), &c);
     assert_eq!(pane.rows.len(), 1);
+}
+
+#[test]
+fn where_a_few_namespaces_are_watched_nothing_speaks_of_all() {
+    let mut world = troubled();
+    let mut snapshot = (*world.snapshot).clone();
+    let mut cluster = (*snapshot.cluster).clone();
+    cluster.namespaces = Some(Arc::from(["shop".into(), "bank".into()]));
+    snapshot.cluster = Arc::new(cluster);
+    world.snapshot = Arc::new(snapshot);
+    let pane = synced(&Arc::new(world));
+    assert_eq!(pane.trail(), "only namespaces shop, bank");
+    assert!(pane.title().ends_with("only namespaces shop, bank"), "{}", pane.title());
 }

@@ -1,0 +1,48 @@
+//! Which container's log is meant by what is under the cursor.
+
+use super::super::health;
+use super::level::{self, Place};
+use super::{Workloads, rows};
+use crate::autopilot::world::Detail;
+use crate::console::effect::Effect;
+use crate::model::object::PodKey;
+use crate::model::pod::PodRow;
+use std::sync::Arc;
+
+/// Lines of a log that are fetched.
+const LOG_LINES: u32 = 500;
+
+impl Workloads {
+    /// The pod and container whose log is meant, and how often that container has restarted if that is known.
+    /// Of a workload it is the worst pod, of a pod the container in trouble.
+    pub(super) fn log_of(&self) -> Option<(PodKey, Option<Arc<str>>, Option<u32>)> {
+        let world = self.world.as_ref()?;
+        let s = &world.snapshot;
+        let mut wanted = None;
+        let pod: &Arc<PodRow> = match self.place()? {
+            Place::Workload(i) => s.workloads[i as usize].pods.iter().max_by_key(|p| health::of_pod(p))?,
+            Place::Pod(i, j) => &s.workloads[i as usize].pods[j as usize],
+            Place::Container(i, j, c) => {
+                let pod = &s.workloads[i as usize].pods[j as usize];
+                wanted = Some(pod.specs[c as usize].name.clone());
+                pod
+            }
+            _ => return None,
+        };
+        let found = match &wanted {
+            Some(name) => pod.each_container().find(|(spec, _)| spec.name == *name),
+            None => pod
+                .each_container()
+                .filter(|(spec, row)| !spec.init || row.is_some_and(|r| r.trouble.is_some() && !r.ready))
+                .max_by_key(|(spec, row)| rows::container_state(spec, *row).0),
+        };
+        let restarts = found.and_then(|(_, row)| row.map(|r| r.restarts));
+        Some((level::pod_key(pod), wanted.or_else(|| found.map(|(spec, _)| spec.name.clone())), restarts))
+    }
+
+    /// What fetches that log, or the one of the instance before the last restart.
+    pub(super) fn logs(&self, previous: bool) -> Option<Effect> {
+        let (pod, container, _) = self.log_of()?;
+        Some(Effect::Fetch(Detail::Logs { pod, container, previous, tail: LOG_LINES }))
+    }
+}

@@ -29,6 +29,8 @@ impl Engine {
             self.analyze(&snapshot, now);
             self.ask_for_plans(&snapshot, now);
             self.act_alone(now);
+        } else if !self.flights.is_empty() {
+            self.judge(now);
         }
         self.resume_in_flight(now);
         self.review(now);
@@ -143,6 +145,14 @@ impl Engine {
         self.hold_if_systemic(now);
         self.judged.send_replace((snapshot.clone(), self.findings.clone()));
         self.dirty = true;
+    }
+
+    /// In step mode the operator's picture stands still, but an action that was let go is verified against the
+    /// cluster as it is.
+    fn judge(&mut self, now: Timestamp) {
+        let settings = &self.options.settings;
+        let found = self.analyzer.analyze(&self.snapshot, &settings.analyze, &settings.plan, &settings.slo, now);
+        self.judged.send_replace((self.snapshot.clone(), found.into_iter().map(Arc::new).collect()));
     }
 
     /// When too much is broken at once, auto stands back.

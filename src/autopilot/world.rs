@@ -157,9 +157,9 @@ impl World {
         }
     }
 
-    /// Proposals that wait for a decision.
+    /// Proposals that wait for a decision; advice is none, for there is nothing to approve.
     pub fn pending(&self) -> usize {
-        self.queue.iter().filter(|i| i.pending()).count()
+        self.queue.iter().filter(|i| i.pending() && !i.proposal.plan.steps.is_empty()).count()
     }
 
     /// An item of the queue by id.

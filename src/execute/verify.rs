@@ -187,11 +187,19 @@ async fn conclude(course: &mut Course, marks: &[Mark], present: bool, after: Hea
     if let Some(who) = drift(course, marks).await {
         return Judgement::Drift(who);
     }
-    let finding = &course.item.proposal.finding;
+    let class = course.item.proposal.fault.class();
     if present {
-        Judgement::Verdict(Verdict::Neutral, vec![format!("{finding} is still found, and nothing got worse")], after)
+        Judgement::Verdict(
+            Verdict::Neutral,
+            vec![format!("the trigger ({class}) is still found, and nothing got worse")],
+            after,
+        )
     } else {
-        Judgement::Verdict(Verdict::Effective, vec![format!("{finding} is gone, and nothing got worse")], after)
+        Judgement::Verdict(
+            Verdict::Effective,
+            vec![format!("the trigger ({class}) is gone, and nothing got worse")],
+            after,
+        )
     }
 }
 

@@ -5,7 +5,9 @@ use super::{Done, Failure, options, print_json, runtime, settings};
 use crate::autopilot::handle::LoopHandle;
 use crate::autopilot::world::{Link, World};
 use crate::autopilot::{JournalUse, spawn};
+use crate::model::action::QueueItem;
 use crate::model::mode::Mode;
+use crate::model::plan::Step;
 use crate::model::series::Signal;
 use crate::model::snapshot::{Snapshot, SourceState};
 use serde_json::{Value, json};
@@ -62,12 +64,15 @@ fn measured(s: &Snapshot) -> bool {
     !s.metrics.pods.is_empty() || s.metrics.profile.as_ref().is_some_and(|p| p.cadvisor.is_none())
 }
 
-/// Whether every finding has a proposal that the server was asked about, or a reason for none.
+/// Whether every finding has a proposal that the server was asked about (its dry-run and the rights it needs),
+/// or a reason for none.
 fn planned(w: &World) -> bool {
-    let answered = |id: &str| {
-        w.unplanned.contains_key(id)
-            || w.queue.iter().any(|i| &*i.proposal.finding == id && (i.preview.is_some() || !i.proposal.plan.writes()))
+    let asked = |i: &QueueItem| {
+        let rights = || i.proposal.plan.steps.iter().filter_map(Step::right).all(|r| w.rights.contains_key(&r));
+        !i.proposal.plan.writes() || (i.preview.is_some() && rights())
     };
+    let answered =
+        |id: &str| w.unplanned.contains_key(id) || w.queue.iter().any(|i| &*i.proposal.finding == id && asked(i));
     w.mode == Mode::Observe || w.findings.iter().all(|f| answered(&f.id))
 }
 

@@ -11,6 +11,9 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// The actor of what nobody decided: findings, proposals, expiry.
+const KANSOLE: &str = "kansole";
+
 impl Engine {
     pub(super) fn pull_kill_switch(&mut self, on: bool) -> String {
         self.kill_handle.set(on);
@@ -55,7 +58,11 @@ impl Engine {
     /// Journals something that is not an action. A journal that fails makes the console read-only.
     pub(super) fn write(&mut self, kind: Kind, action: Option<ActionId>, object: Option<String>, payload: Value) {
         let Some(journal) = self.session.as_ref().and_then(|s| s.journal.clone()) else { return };
-        let record = Record { at: Utc::now(), actor: self.options.actor.clone(), kind, action, object, payload };
+        let actor = match kind {
+            Kind::FindingOpened | Kind::FindingClosed => KANSOLE.to_owned(),
+            _ => self.options.actor.clone(),
+        };
+        let record = Record { at: Utc::now(), actor, kind, action, object, payload };
         let result = journal.append(record);
         self.journal_written(result.map_err(|e| e.to_string()));
     }
@@ -65,7 +72,12 @@ impl Engine {
         let Some(journal) = self.session.as_ref().and_then(|s| s.journal.clone()) else { return };
         let record = Record {
             at: Utc::now(),
-            actor: item.approval.as_ref().map_or_else(|| self.options.actor.clone(), |a| a.by.clone()),
+            actor: match kind {
+                Kind::Approved | Kind::Rejected | Kind::Refused => {
+                    item.approval.as_ref().map_or_else(|| self.options.actor.clone(), |a| a.by.clone())
+                }
+                _ => KANSOLE.to_owned(),
+            },
             kind,
             action: Some(item.proposal.id.clone()),
             object: Some(item.proposal.subject.to_string()),

@@ -135,8 +135,10 @@ impl Engine {
                 serde_json::json!({ "id": f.id, "class": f.fault.class(), "title": f.title, "severity": f.severity, "evidence": f.evidence }),
             );
         }
+        let known = self.findings.clone();
         for id in before.difference(&after) {
-            self.write(Kind::FindingClosed, None, None, serde_json::json!({ "id": id }));
+            let subject = known.iter().find(|f| f.id == *id).map(|f| f.subject.to_string());
+            self.write(Kind::FindingClosed, None, subject, serde_json::json!({ "id": id }));
             self.dossiers.remove(id);
         }
         self.withdraw("the trigger is gone", |p| after.contains(&p.finding), now);

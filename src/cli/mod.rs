@@ -129,7 +129,8 @@ fn options(cli: &Cli, loaded: &Loaded, dirs: &Dirs, journal: JournalUse) -> Opti
 
 /// Who sits here, as `user@host`.
 fn actor() -> String {
-    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".into());
+    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| env(name).filter(|v| !v.is_empty()));
+    let user = named.unwrap_or_else(|| format!("uid{}", rustix::process::getuid().as_raw()));
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     format!("{}@{}", crate::model::text::clean(&user), crate::model::text::clean(host.trim()))
 }

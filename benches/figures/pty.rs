@@ -136,7 +136,7 @@ impl Pty {
 
     /// From start to all pods of the cluster on the screen.
     pub fn open_all_pods(&mut self, pods: usize) {
-        let patience = Duration::from_secs(240);
+        let patience = Duration::from_secs(60);
         self.wait("the first frame", patience, |s| s.frames > 0);
         self.keys("2");
         self.wait("workloads", patience, |s| s.text().contains("Workloads "));

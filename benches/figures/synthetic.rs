@@ -81,9 +81,11 @@ impl Cluster {
         }
     }
 
-    /// Pod `i` after so many changes; every other change makes it ready or unready.
+    /// Pod `i` after so many changes. One in fifty becomes unready with every other change, just now: too short
+    /// for a finding, but its row looks different.
     pub fn pod(&self, i: usize, changes: u64) -> String {
         let w = i / REPLICAS;
+        let ready = changes % 2 == 0 || !i.is_multiple_of(50);
         let form = if w % SICK_EVERY == SICK_EVERY - 1 { &self.sick_pod } else { &self.pod };
         form.fill(|place| match place {
             "POD" => format!("{}-{:05x}", rs_name(w), i * 7919 % 0xf_ffff),
@@ -91,8 +93,15 @@ impl Cluster {
             "VERSION" => (100_000 + i as u64 + changes * 1_000_000).to_string(),
             "NODE" => format!("node-{:04}.eu-central.example", i % self.nodes()),
             "IP" => format!("10.{}.{}.{}", i >> 16 & 255, i >> 8 & 255, i & 255),
-            "READY" => (changes % 2 == 0).to_string(),
-            "READYWORD" => if changes % 2 == 0 { "True" } else { "False" }.to_owned(),
+            "READY" => ready.to_string(),
+            "READYWORD" => if ready { "True" } else { "False" }.to_owned(),
+            "SINCE" => {
+                if changes == 0 {
+                    MADE.to_owned()
+                } else {
+                    now()
+                }
+            }
             other => of_workload(other, w),
         })
     }
@@ -152,6 +161,10 @@ fn rs_name(w: usize) -> String {
 
 fn uid(kind: u8, n: usize) -> String {
     format!("{kind:08x}-5f1c-4b7e-9a3d-{n:012x}")
+}
+
+fn now() -> String {
+    chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn template() -> Value {
@@ -225,7 +238,7 @@ fn pod(sick: bool) -> Value {
     };
     let mut app = healthy("app");
     if sick {
-        let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let now = now();
         app["ready"] = false.into();
         app["restartCount"] = 6.into();
         app["state"] =
@@ -237,6 +250,11 @@ fn pod(sick: bool) -> Value {
         "startTime": MADE, "qosClass": "Burstable", "containerStatuses": [app, healthy("proxy")],
         "conditions": [condition("PodReadyToStartContainers", "True"), condition("Initialized", "True"),
             condition("Ready", word), condition("ContainersReady", word), condition("PodScheduled", "True")]});
+    if !sick {
+        for turning in [2, 3] {
+            pod["status"]["conditions"][turning]["lastTransitionTime"] = "@SINCE@".into();
+        }
+    }
     pod
 }
 

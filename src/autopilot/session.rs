@@ -105,13 +105,12 @@ impl Session {
 
     /// Waits until the cluster or its metrics changed.
     pub async fn changed(&mut self) {
-        let gone = tokio::select! {
-            r = self.monitor.snapshots.changed() => r.is_err(),
-            r = self.metrics.views.changed() => r.is_err(),
-        };
-        if gone {
-            // A watch that ended will not change again: leave the loop to its other sources.
-            std::future::pending::<()>().await;
+        // A side that ended will not change again and is left out. With Prometheus turned off that is one of the
+        // two from the start, and it must not keep the loop from hearing of the cluster.
+        tokio::select! {
+            Ok(()) = self.monitor.snapshots.changed() => {}
+            Ok(()) = self.metrics.views.changed() => {}
+            else => std::future::pending::<()>().await,
         }
     }
 }

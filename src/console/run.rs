@@ -16,8 +16,8 @@ use crate::autopilot::world::{Command, Detail, Level, World};
 use crate::config::dirs::Dirs;
 use crate::config::{Loaded, Overrides, watch};
 use chrono::{TimeDelta, Utc};
-use crossterm::event::{Event, EventStream};
-use futures::{FutureExt as _, StreamExt as _};
+use crossterm::event::{self, Event, EventStream};
+use futures::StreamExt as _;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -208,7 +208,7 @@ async fn drive(mut shell: Shell, mut model: Model, mut from: Inputs) -> io::Resu
             () = finished.notified() => return Ok(shell.exit),
             event = events.next(), if reading => {
                 if let Some(Ok(event)) = event {
-                    shell.input(&mut model, event, &mut events)?;
+                    shell.input(&mut model, event)?;
                     continue;
                 }
                 // The terminal cannot be read any more: the same as if it had gone.
@@ -264,7 +264,7 @@ impl Shell {
     }
 
     /// Works in an event and those that wait behind it, at most [`BATCH`].
-    fn input(&mut self, model: &mut Model, first: Event, events: &mut EventStream) -> io::Result<()> {
+    fn input(&mut self, model: &mut Model, first: Event) -> io::Result<()> {
         let mut next = Some(first);
         for _ in 0..BATCH {
             let Some(event) = next.take() else { break };
@@ -277,7 +277,12 @@ impl Shell {
             if let Some(msg) = msg {
                 self.work(model, msg)?;
             }
-            next = events.next().now_or_never().flatten().and_then(Result::ok);
+            // Never by polling the stream once with nobody to wake: it would keep that waker, and the next key
+            // would wait until something else, such as the clock, woke this task.
+            next = match event::poll(Duration::ZERO) {
+                Ok(true) => event::read().ok(),
+                _ => None,
+            };
         }
         Ok(())
     }

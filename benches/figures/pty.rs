@@ -84,7 +84,7 @@ impl Pty {
         drop(pty.slave);
         let ours = seen.clone();
         std::thread::spawn(move || {
-            let mut buffer = [0; 64 * 1024];
+            let mut buffer = vec![0; 64 * 1024];
             loop {
                 let n = reader.read(&mut buffer).unwrap_or(0);
                 let mut seen = ours.0.lock().expect("no panic while reading");

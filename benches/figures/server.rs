@@ -108,7 +108,7 @@ impl State {
                     json!({"allowed": true, "resourceRules": [], "nonResourceRules": [], "incomplete": false});
                 ("201 Created", review.to_string())
             }
-            _ if path.ends_with("z") => ("200 OK", "ok".to_owned()),
+            _ if path.ends_with('z') => ("200 OK", "ok".to_owned()),
             _ => ("404 Not Found", not_found().to_string()),
         }
     }

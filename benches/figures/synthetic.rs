@@ -73,8 +73,8 @@ impl Cluster {
     pub fn list(&self, plural: &str) -> Box<dyn Iterator<Item = String> + Send + '_> {
         match plural {
             "pods" => Box::new((0..self.pods).map(|i| self.pod(i, 0))),
-            "deployments" => Box::new((0..self.workloads()).map(|w| self.workload(&self.deployment, w, 0xd))),
-            "replicasets" => Box::new((0..self.workloads()).map(|w| self.workload(&self.replica_set, w, 0xe))),
+            "deployments" => Box::new((0..self.workloads()).map(|w| Self::workload(&self.deployment, w, 0xd))),
+            "replicasets" => Box::new((0..self.workloads()).map(|w| Self::workload(&self.replica_set, w, 0xe))),
             "nodes" => Box::new((0..self.nodes()).map(|n| self.node(n))),
             "namespaces" => Box::new((0..=40).map(|n| self.namespace(if n == 40 { None } else { Some(n) }))),
             _ => Box::new(std::iter::empty()),
@@ -85,7 +85,7 @@ impl Cluster {
     /// for a finding, but its row looks different.
     pub fn pod(&self, i: usize, changes: u64) -> String {
         let w = i / REPLICAS;
-        let ready = changes % 2 == 0 || !i.is_multiple_of(50);
+        let ready = changes.is_multiple_of(2) || !i.is_multiple_of(50);
         let form = if w % SICK_EVERY == SICK_EVERY - 1 { &self.sick_pod } else { &self.pod };
         form.fill(|place| match place {
             "POD" => format!("{}-{:05x}", rs_name(w), i * 7919 % 0xf_ffff),
@@ -108,10 +108,10 @@ impl Cluster {
 
     /// The live Deployment of workload `w`.
     pub fn deployment(&self, w: usize) -> String {
-        self.workload(&self.deployment, w, 0xd)
+        Self::workload(&self.deployment, w, 0xd)
     }
 
-    fn workload(&self, form: &Form, w: usize, kind: u8) -> String {
+    fn workload(form: &Form, w: usize, kind: u8) -> String {
         form.fill(|place| match place {
             "UID" => uid(kind, w),
             "READYPODS" => if w % SICK_EVERY == SICK_EVERY - 1 { 0 } else { REPLICAS }.to_string(),

@@ -226,6 +226,9 @@ impl Engine {
         let options = self.options.clone();
         let (notes, kill) = (self.notes.clone(), self.kill_handle.clone());
         tokio::spawn(async move {
+            if let Some(drawn) = &options.hold {
+                drawn.cancelled().await;
+            }
             tokio::time::sleep(after).await;
             let result = Session::open(&options, kill).await;
             let _ = notes.send(Note::Connected(Box::new(result))).await;

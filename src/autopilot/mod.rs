@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use world::World;
 
 /// Whether the loop keeps a journal. Without one nothing is ever written to a cluster.
@@ -44,6 +45,8 @@ pub struct Options {
     pub journal: JournalUse,
     /// Directory for journal, socket and kill file.
     pub state: PathBuf,
+    /// The first connection waits for this, so that the console can draw before anything is asked.
+    pub hold: Option<CancellationToken>,
     /// Who sits at this console, as `user@host`: the actor of approvals.
     pub actor: String,
 }

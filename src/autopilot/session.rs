@@ -10,6 +10,7 @@ use crate::monitor::metrics::MetricsHandle;
 use crate::monitor::{self, MonitorHandle};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Why there is no session.
@@ -105,13 +106,17 @@ impl Session {
 
     /// Waits until the cluster or its metrics changed.
     pub async fn changed(&mut self) {
-        // A side that ended will not change again and is left out. With Prometheus turned off that is one of the
-        // two from the start, and it must not keep the loop from hearing of the cluster.
-        tokio::select! {
-            Ok(()) = self.monitor.snapshots.changed() => {}
-            Ok(()) = self.metrics.views.changed() => {}
-            else => std::future::pending::<()>().await,
-        }
+        either_changed(&mut self.monitor.snapshots, &mut self.metrics.views).await;
+    }
+}
+
+/// Waits until one of two watched values changed. A side that ended will not change again and is left out: with
+/// Prometheus turned off that is one of the two from the start.
+async fn either_changed<A, B>(a: &mut watch::Receiver<A>, b: &mut watch::Receiver<B>) {
+    tokio::select! {
+        Ok(()) = a.changed() => {}
+        Ok(()) = b.changed() => {}
+        else => std::future::pending::<()>().await,
     }
 }
 
@@ -124,6 +129,18 @@ impl Drop for Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_side_that_ended_does_not_deafen_the_other() {
+        let (cluster, mut snapshots) = watch::channel(0);
+        let (metrics, mut views) = watch::channel(0);
+        drop(metrics);
+        for news in 1..4 {
+            cluster.send_replace(news);
+            either_changed(&mut snapshots, &mut views).await;
+            assert_eq!(*snapshots.borrow(), news);
+        }
+    }
 
     #[test]
     fn a_cluster_id_cannot_leave_the_state_directory() {

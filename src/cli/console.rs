@@ -8,17 +8,20 @@ use crate::console::look::Look;
 use crate::console::pane::Pane;
 use crate::console::panes;
 use crate::console::run::{Start, run as console};
+use tokio_util::sync::CancellationToken;
 
 pub(super) fn run(cli: &Cli) -> Done {
     let (loaded, dirs) = settings(cli)?;
     let (caps, look) = look(&loaded, &dirs)?;
-    let options = options(cli, &loaded, &dirs, JournalUse::Open);
+    let drawn = CancellationToken::new();
+    let mut options = options(cli, &loaded, &dirs, JournalUse::Open);
+    options.hold = Some(drawn.clone());
     log_to_file(&dirs.state);
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let (handle, _task) = spawn(options);
         let panes = all_panes(&look);
-        console(Start { handle, panes, loaded, flags: cli.overrides(), dirs, caps, look }).await
+        console(Start { handle, panes, loaded, flags: cli.overrides(), dirs, caps, look, drawn }).await
     });
     // Input threads may still block on a terminal that is gone.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));

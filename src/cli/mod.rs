@@ -123,6 +123,7 @@ fn options(cli: &Cli, loaded: &Loaded, dirs: &Dirs, journal: JournalUse) -> Opti
         journal,
         actor: actor(),
         state: dirs.state.clone(),
+        hold: None,
         settings,
     }
 }

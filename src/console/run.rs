@@ -27,6 +27,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 /// Most events worked in before a frame is drawn.
 const BATCH: usize = 64;
@@ -53,6 +54,8 @@ pub struct Start {
     pub caps: Caps,
     /// Theme and keymap, loaded.
     pub look: Look,
+    /// Told when the first frame is on the terminal.
+    pub drawn: CancellationToken,
 }
 
 /// Why the console ended.

@@ -16,7 +16,7 @@ use crate::autopilot::world::{Command, Detail, Level, World};
 use crate::config::dirs::Dirs;
 use crate::config::{Loaded, Overrides, watch};
 use chrono::{TimeDelta, Utc};
-use crossterm::event::{self, Event, EventStream};
+use crossterm::event::{Event, EventStream};
 use futures::StreamExt as _;
 use std::fs::File;
 use std::io;
@@ -29,7 +29,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// Most events worked in before a frame is drawn.
+/// Most events worked in before a frame that is due is drawn.
 const BATCH: usize = 64;
 
 /// What leaving may take: the loop finishes or hands over what is under way.
@@ -177,6 +177,7 @@ pub async fn run(start: Start) -> io::Result<Exit> {
     let size = shell.screen.size()?;
     model.size = (size.width, size.height);
     shell.draw(&mut model)?;
+    start.drawn.cancel();
     drive(shell, model, Inputs { signals, lost, worlds, messages, changes, frame }).await
 }
 
@@ -197,6 +198,8 @@ async fn drive(mut shell: Shell, mut model: Model, mut from: Inputs) -> io::Resu
     let mut events = EventStream::new();
     let finished = shell.finished.clone();
     let (mut loop_lives, mut reading) = (true, true);
+    // Events worked in since the last frame. Input comes first, but not for ever.
+    let mut burst = 0;
     loop {
         let tick = Instant::now() + (model.next_change() - Utc::now()).to_std().unwrap_or_default();
         let msg = tokio::select! {
@@ -209,8 +212,9 @@ async fn drive(mut shell: Shell, mut model: Model, mut from: Inputs) -> io::Resu
             _ = &mut from.lost, if shell.exit == Exit::Left => { shell.exit = Exit::Ended; Msg::End }
             () = sleep_until(shell.leave.unwrap_or(drawn)), if shell.leave.is_some() => return Ok(shell.exit),
             () = finished.notified() => return Ok(shell.exit),
-            event = events.next(), if reading => {
+            event = events.next(), if reading && (burst < BATCH || !model.dirty) => {
                 if let Some(Ok(event)) = event {
+                    burst += 1;
                     shell.input(&mut model, event)?;
                     continue;
                 }
@@ -223,6 +227,7 @@ async fn drive(mut shell: Shell, mut model: Model, mut from: Inputs) -> io::Resu
             () = sleep_until(drawn + from.frame), if model.dirty => {
                 shell.draw(&mut model)?;
                 drawn = Instant::now();
+                burst = 0;
                 continue;
             }
             changed = from.worlds.changed(), if loop_lives => {
@@ -266,28 +271,13 @@ impl Shell {
         }
     }
 
-    /// Works in an event and those that wait behind it, at most [`BATCH`].
-    fn input(&mut self, model: &mut Model, first: Event) -> io::Result<()> {
-        let mut next = Some(first);
-        for _ in 0..BATCH {
-            let Some(event) = next.take() else { break };
-            let msg = match event {
-                Event::Key(key) => Some(Msg::Key(key)),
-                Event::Paste(text) => Some(Msg::Paste(text)),
-                Event::Resize(width, height) => Some(Msg::Resize(width, height)),
-                _ => None,
-            };
-            if let Some(msg) = msg {
-                self.work(model, msg)?;
-            }
-            // Never by polling the stream once with nobody to wake: it would keep that waker, and the next key
-            // would wait until something else, such as the clock, woke this task.
-            next = match event::poll(Duration::ZERO) {
-                Ok(true) => event::read().ok(),
-                _ => None,
-            };
+    fn input(&mut self, model: &mut Model, event: Event) -> io::Result<()> {
+        match event {
+            Event::Key(key) => self.work(model, Msg::Key(key)),
+            Event::Paste(text) => self.work(model, Msg::Paste(text)),
+            Event::Resize(width, height) => self.work(model, Msg::Resize(width, height)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn work(&mut self, model: &mut Model, msg: Msg) -> io::Result<()> {

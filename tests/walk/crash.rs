@@ -1,7 +1,7 @@
 //! Walk e: `kill -9` at any moment of an action. After the restart the journal verifies, nothing is applied
 //! twice, and what was in flight is finished, undone or handed over.
 
-use super::{LONG, Rig, Term, console, quit};
+use super::{LONG, Rig, Term, console, oom_proposal, quit};
 use crate::rig::state;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -30,11 +30,8 @@ fn approved() -> Approved {
     rig.rig(&["apply", "oom"]);
     let config = rig.config("");
     let term = console(&rig, &config, &[]);
-    let item = rig.action(&config, "ledger-oom", LONG, |i| {
-        state(i) == "proposed" && !i["preview"].is_null() && i["blocked"] == serde_json::json!([])
-    });
-    let id = item["proposal"]["id"].as_str().unwrap().to_owned();
-    let out = rig.kansole(&config, &["actions", "approve", &id, "--hash", item["proposal"]["hash"].as_str().unwrap()]);
+    let (id, hash) = oom_proposal(&rig, &config);
+    let out = rig.kansole(&config, &["actions", "approve", &id, "--hash", &hash]);
     let at = Instant::now();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     Approved { rig, config, term, id, at }

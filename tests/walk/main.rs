@@ -31,6 +31,15 @@ fn console(rig: &Rig, config: &Path, more: &[&str]) -> Term {
     term
 }
 
+/// Waits until the raise of ledger's memory can be approved; its id and hash.
+fn oom_proposal(rig: &Rig, config: &Path) -> (String, String) {
+    let item = rig.action(config, "ledger-oom", LONG, |i| {
+        rig::state(i) == "proposed" && !i["preview"].is_null() && i["blocked"] == serde_json::json!([])
+    });
+    let text = |key: &str| item["proposal"][key].as_str().expect("a string").to_owned();
+    (text("id"), text("hash"))
+}
+
 /// Goes to Actions and opens the one action of this workload.
 fn open_action(term: &mut Term, workload: &str) {
     term.keys("4");

@@ -1,6 +1,6 @@
 //! Walk h: somebody edits the object between approval and write, and between write and verdict.
 
-use super::{LONG, Rig, console, quit};
+use super::{LONG, Rig, console, oom_proposal, quit};
 use crate::rig::state;
 
 #[test]
@@ -10,11 +10,7 @@ fn h_an_edit_before_the_write_refuses_the_plan_and_makes_a_new_one() {
     rig.rig(&["apply", "oom"]);
     let config = rig.config("");
     let term = console(&rig, &config, &[]);
-    let item = rig.action(&config, "ledger-oom", LONG, |i| {
-        state(i) == "proposed" && !i["preview"].is_null() && i["blocked"] == serde_json::json!([])
-    });
-    let (id, hash) =
-        (item["proposal"]["id"].as_str().unwrap().to_owned(), item["proposal"]["hash"].as_str().unwrap().to_owned());
+    let (id, hash) = oom_proposal(&rig, &config);
     rig.kubectl(&["-n", "shop", "annotate", "deploy/ledger", "example.org/edited-by=alice", "--overwrite"]);
     let out = rig.kansole(&config, &["actions", "approve", &id, "--hash", &hash]);
     if out.status.success() {
@@ -36,11 +32,7 @@ fn h_an_edit_after_the_write_is_never_reverted_over() {
     rig.rig(&["apply", "oom"]);
     let config = rig.config("");
     let term = console(&rig, &config, &[]);
-    let item = rig.action(&config, "ledger-oom", LONG, |i| {
-        state(i) == "proposed" && !i["preview"].is_null() && i["blocked"] == serde_json::json!([])
-    });
-    let (id, hash) =
-        (item["proposal"]["id"].as_str().unwrap().to_owned(), item["proposal"]["hash"].as_str().unwrap().to_owned());
+    let (id, hash) = oom_proposal(&rig, &config);
     let out = rig.kansole(&config, &["actions", "approve", &id, "--hash", &hash]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     rig.action(&config, &id, LONG, |i| state(i) == "verifying");

@@ -5,6 +5,7 @@ use super::*;
 use crate::execute::api;
 use crate::execute::killswitch::KillHandle;
 use crate::execute::preview;
+use crate::model::journal::{Kind, Ledger, LedgerError, Record};
 use crate::model::plan::{Bound, Plan};
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
@@ -138,6 +139,47 @@ async fn a_real_server_writes_verifies_and_undoes() {
     let restored = api::get(&client, LEDGER).await.unwrap().unwrap();
     assert_eq!(restored.pointer(LIMIT).unwrap(), &was);
     drop(ours);
+}
+
+/// A journal that pulls the kill switch as soon as the dry-run is on record.
+struct KillsAfterDryRun {
+    journal: crate::knowledge::Journal,
+    kill: KillHandle,
+}
+
+impl Ledger for KillsAfterDryRun {
+    fn record(&self, record: Record) -> Result<u64, LedgerError> {
+        self.journal.record(record)
+    }
+
+    fn record_item(&self, record: Record, item: &QueueItem) -> Result<u64, LedgerError> {
+        let dry_run = record.kind == Kind::DryRun;
+        let written = self.journal.record_item(record, item);
+        if dry_run {
+            self.kill.set(true);
+        }
+        written
+    }
+}
+
+#[tokio::test]
+async fn g07_the_kill_switch_stops_a_real_write_between_dry_run_and_write() {
+    scenario("oom");
+    let client = client().await;
+    let dir = tempfile::tempdir().unwrap();
+    let live = api::get(&client, LEDGER).await.unwrap().unwrap();
+    let (mut ours, _told) = deps(&client, LEDGER, dir.path());
+    let kill = KillHandle::default();
+    let other = dir.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    let journal = crate::knowledge::Journal::open(&other.join("journal.db")).unwrap();
+    ours.kill = KillSwitch::new(kill.clone(), &other.join("kill"), "kansole/kill-switch", client.clone()).unwrap();
+    ours.ledger = Arc::new(KillsAfterDryRun { journal, kill });
+    let ended = run(leave(&raise_real(&live, "512Mi")), ours).await;
+    assert!(ended.preview.is_some_and(|p| p.refused.is_none()), "the dry-run went through");
+    assert!(matches!(&ended.state, ActionState::Refused { reasons } if reasons[0].gate == "g07"), "{:?}", ended.state);
+    let after = api::get(&client, LEDGER).await.unwrap().unwrap();
+    assert_eq!(after["metadata"]["generation"], live["metadata"]["generation"], "nothing was written");
 }
 
 #[tokio::test]

@@ -127,6 +127,9 @@ impl Engine {
         }
         self.control.fall_back("the connection changes", Utc::now());
         self.control.brakes.read_only = self.options.read_only.then(|| "--read-only".into());
+        let (context, namespaces) = (&self.options.connect.context, &self.options.connect.namespaces);
+        let to = json!({ "context": context, "namespaces": namespaces });
+        self.write(Kind::ContextChanged, None, None, to);
         self.leave();
         self.connect(Duration::ZERO);
         Ok("connecting".into())

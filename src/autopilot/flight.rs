@@ -130,15 +130,17 @@ impl Engine {
     /// there is a picture of the cluster to judge by.
     pub(super) fn remember(&mut self) {
         let Some(journal) = self.session.as_ref().and_then(|s| s.journal.clone()) else { return };
-        match journal.items(REMEMBERED) {
+        // However many actions came after it: what was in flight is always found.
+        match journal.items(REMEMBERED).and_then(|items| Ok((items, journal.in_flight()?))) {
             Err(e) => self.control.brakes.read_only = Some(format!("the journal cannot be read: {e}").into()),
-            Ok(mut items) => {
+            Ok((mut items, in_flight)) => {
                 items.reverse(); // the journal gives the newest first
                 self.guard = Guard::new(self.options.settings.guard.clone(), GuardHistory::from_items(&items));
                 items.iter().filter(|i| i.state.ended()).for_each(|i| learn(&mut self.history, i));
-                self.to_resume = items.iter().filter(|i| i.state.in_flight()).map(|i| i.proposal.id.clone()).collect();
+                self.to_resume = in_flight.iter().map(|i| i.proposal.id.clone()).collect();
                 self.queue = Queue::new(REMEMBERED);
                 self.queue.restore(items);
+                self.queue.restore(in_flight);
             }
         }
     }

@@ -210,9 +210,18 @@ fn journal(report: &mut Report, dir: &std::path::Path) {
         report.add(Grade::Ok, "journal", format!("{} (begins with the first console)", path.display()), "");
         return;
     }
-    match Journal::open_read_only(&path).map(|j| j.verify()) {
-        Ok(Ok(r)) => report.add(Grade::Ok, "journal", format!("{}: {r}", path.display()), ""),
-        Ok(Err(e)) => report.add(
+    let looked = Journal::open_read_only(&path).and_then(|j| Ok((j.integrity_check()?, j.verify())));
+    match looked.map(|(complaints, chain)| (complaints.join("; "), chain)) {
+        Ok((complaints, _)) if !complaints.is_empty() => {
+            report.add(
+                Grade::Fail,
+                "journal",
+                complaints,
+                "the disk or file system may be failing: keep a copy of the file",
+            );
+        }
+        Ok((_, Ok(r))) => report.add(Grade::Ok, "journal", format!("{}: {r}", path.display()), ""),
+        Ok((_, Err(e))) => report.add(
             Grade::Fail,
             "journal",
             e.to_string(),

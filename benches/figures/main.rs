@@ -1,9 +1,12 @@
-//! The figures of the Foundation, each beside its limit: `cargo bench --bench figures`.
+//! The figures of the console and of the simulated cluster, each beside its limit: `cargo bench --bench figures`.
 //!
 //! Words after `--` choose some: `cargo bench --bench figures -- draw keys`. Times are of this machine at this
 //! moment and are noisy on a shared one; bytes, writes, frames and findings are exact counts.
 
+mod demo;
+mod failure;
 mod inside;
+mod learning;
 mod process;
 mod program;
 mod pty;
@@ -15,7 +18,7 @@ mod work;
 use report::Report;
 
 /// Name and measurement.
-const FIGURES: [(&str, fn(&mut Report)); 7] = [
+const FIGURES: [(&str, fn(&mut Report)); 12] = [
     ("start", program::first_frame),
     ("memory", work::memory),
     ("large", program::large),
@@ -23,6 +26,11 @@ const FIGURES: [(&str, fn(&mut Report)); 7] = [
     ("idle", program::idle),
     ("keys", program::keys),
     ("ingest", work::ingestion),
+    ("demo", demo::start),
+    ("speed", demo::speed),
+    ("fleet", demo::fleet),
+    ("learning", learning::figures),
+    ("failure", failure::foreseen),
 ];
 
 fn main() {

@@ -61,6 +61,12 @@ pub struct Pty {
 impl Pty {
     /// Starts the console with its files in a directory.
     pub fn kansole(dir: &Path) -> Self {
+        let path = |name: &str| dir.join(name).to_str().expect("utf-8").to_owned();
+        Self::run(dir, &["--kubeconfig", &path("kubeconfig"), "--config", &path("config.toml")])
+    }
+
+    /// Starts the program at home in a directory.
+    pub fn run(dir: &Path, args: &[&str]) -> Self {
         let size = PtySize { rows: SIZE.1, cols: SIZE.0, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).expect("a pty");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_kansole"));
@@ -69,10 +75,7 @@ impl Pty {
             command.env(key, value);
         }
         command.env("HOME", dir);
-        command.arg("--kubeconfig");
-        command.arg(dir.join("kubeconfig"));
-        command.arg("--config");
-        command.arg(dir.join("config.toml"));
+        command.args(args);
         let of = |n| NonZero::new(n).expect("not zero");
         let (parser, now) = (vt100::Parser::new(of(SIZE.1), of(SIZE.0), 0), Instant::now());
         let seen = Seen { parser, bytes: 0, frames: 0, at: now, tail: Vec::new(), closed: false };

@@ -37,16 +37,22 @@ pub struct Fit {
 
 /// Fits `points` (hours, value), cut where the value jumps. `None` without a piece of [`PIECE`] points.
 pub fn fit(points: &[(f64, f64)]) -> Option<Fit> {
+    fit_cut(points, PIECE, JUMP, JUMP)
+}
+
+/// The same with a least number of points in a piece, and the shares by which a value may rise and fall within one.
+pub fn fit_cut(points: &[(f64, f64)], least: usize, rise: f64, fall: f64) -> Option<Fit> {
     let mut pieces: Vec<&[(f64, f64)]> = Vec::new();
     let mut start = 0;
     for i in 1..=points.len() {
-        let jumps = i < points.len() && (points[i].1 - points[i - 1].1).abs() > JUMP * points[i - 1].1.abs();
+        let step = |i: usize| (points[i].1 - points[i - 1].1) / points[i - 1].1.abs();
+        let jumps = i < points.len() && (step(i) > rise || step(i) < -fall);
         if i == points.len() || jumps {
             pieces.push(&points[start..i]);
             start = i;
         }
     }
-    pieces.retain(|p| p.len() >= PIECE);
+    pieces.retain(|p| p.len() >= least);
     let (mut sxx, mut sxy, mut syy, mut hours) = (0.0, 0.0, 0.0, 0.0);
     for piece in &pieces {
         let n = piece.len() as f64;

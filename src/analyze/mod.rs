@@ -12,10 +12,14 @@
 //! 7. `crash` again: running, yet not ready.
 //!
 //! `scale` looks at demand, and only where nothing above was found; `systemic` looks at all findings together.
-//! `slo` judges burn rates (A1).
+//! `slo` judges burn rates (A1). `forecast` predicts load (A2), `anomaly` finds what never was so (A3) and `failure`
+//! foresees failures (A4): beside the findings, for they take long.
 
+pub mod anomaly;
 mod case;
 mod crash;
+pub mod failure;
+pub mod forecast;
 mod leak;
 mod node;
 mod oom;
@@ -24,6 +28,7 @@ mod scale;
 mod schedule;
 pub mod slo;
 mod systemic;
+pub mod traces;
 
 use crate::config::settings::{Analyze, Planning, Slo};
 use crate::model::finding::{Finding, FindingId};

@@ -8,8 +8,8 @@ use crate::model::action::{Approval, QueueItem};
 use crate::model::journal::Kind;
 use crate::model::mode::Mode;
 use crate::model::plan::ActionId;
+use crate::model::time;
 use crate::model::time::Timestamp;
-use chrono::Utc;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use std::time::Duration;
 impl Engine {
     /// Does what a command says, or says why not. What changed what kansole may do is journalled.
     pub(super) fn obey(&mut self, command: Command) -> CommandResult {
-        let now = Utc::now();
+        let now = time::now();
         self.dirty = true;
         let actor = self.options.actor.clone();
         let result = match command {
@@ -44,6 +44,9 @@ impl Engine {
             }
             Command::SwitchContext { context } => self.switch(Some(context), None),
             Command::SetNamespaces { namespaces } => self.switch(None, Some(namespaces)),
+            Command::Train => self.train(),
+            Command::CancelTraining => self.cancel_training(),
+            Command::RollModelBack => self.roll_model_back(),
             Command::VerifyJournal => self.verify_journal(),
             Command::Shutdown => {
                 self.stop();
@@ -95,7 +98,7 @@ impl Engine {
     /// Undo for the operator. An action that is still being verified is stopped first, so that its target
     /// has one writer; it is undone as soon as it has stopped.
     pub(super) fn revert(&mut self, id: &ActionId) -> CommandResult {
-        let now = Utc::now();
+        let now = time::now();
         let item = self.item(id)?;
         if let Some(flight) = self.flights.get(id) {
             flight.cancel.cancel();
@@ -125,7 +128,7 @@ impl Engine {
         if let Some(namespaces) = namespaces {
             self.options.connect.namespaces = namespaces;
         }
-        self.control.fall_back("the connection changes", Utc::now());
+        self.control.fall_back("the connection changes", time::now());
         self.control.brakes.read_only = self.options.read_only.then(|| "--read-only".into());
         let (context, namespaces) = (&self.options.connect.context, &self.options.connect.namespaces);
         let to = json!({ "context": context, "namespaces": namespaces });

@@ -6,8 +6,9 @@ use crate::execute::guard::{AUTO, Guard};
 use crate::execute::{self, Actor, Request, Surroundings};
 use crate::model::action::{Approval, Preview, QueueItem};
 use crate::model::plan::{ActionId, Proposal, Right};
+use crate::model::time;
 use crate::model::time::Timestamp;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -93,14 +94,14 @@ impl Engine {
     pub(super) fn previewed(&mut self, id: &ActionId, hash: &str, preview: Preview) {
         if self.queue.get(id).is_some_and(|i| i.proposal.hash == hash) {
             self.queue.set_preview(id, Arc::new(preview));
-            self.act_alone(Utc::now());
+            self.act_alone(time::now());
         }
     }
 
     /// Asks for the rights of a proposal's steps that are not known, or known for too long.
     pub(super) fn ask_for_rights(&mut self, proposal: &Proposal) {
         let Some(session) = &self.session else { return };
-        let now = Utc::now();
+        let now = time::now();
         let unknown: Vec<Right> = proposal
             .plan
             .steps
@@ -119,7 +120,7 @@ impl Engine {
     }
 
     pub(super) fn learn_rights(&mut self, answers: BTreeMap<Right, Result<bool, String>>) {
-        let now = Utc::now();
+        let now = time::now();
         for (right, answer) in answers {
             self.asking.remove(&right);
             match answer {

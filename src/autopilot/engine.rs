@@ -2,18 +2,23 @@
 
 use super::Options;
 use super::control::Control;
+use super::forecasting::{Forecasting, News};
+use super::foresight::{self, Foresight};
 use super::handle::LoopHandle;
 use super::planning::Planning;
 use super::session::{OpenError, Session};
+use super::watching::Watching;
 use super::world::{Command, CommandResult, Detail, Level, Link, World};
 use crate::analyze::Analyzer;
 use crate::execute::{Guard, GuardHistory, KillHandle, Progress, Queue};
 use crate::model::action::{Preview, QueueItem};
 use crate::model::dossier::Dossier;
 use crate::model::finding::{Finding, FindingId};
+use crate::model::incident::Incidents;
 use crate::model::journal::Kind;
 use crate::model::plan::{ActionId, Right};
 use crate::model::snapshot::Snapshot;
+use crate::model::time;
 use crate::model::time::Timestamp;
 use crate::monitor;
 use crate::monitor::detail::LogRequest;
@@ -47,6 +52,12 @@ pub(super) enum Note {
     Progress(Box<Progress>),
     /// An action's task ended: with its item, or abnormally.
     Landed(ActionId, Box<Result<QueueItem, String>>),
+    /// A run of the forecasts, by number, moved.
+    Forecast(u64, News),
+    /// Failure prediction, by number of the session, moved.
+    Foresight(u64, foresight::News),
+    /// The watch for anomalies, by number: all incidents, or nothing if it broke down.
+    Incidents(u64, Option<Incidents>),
     /// The kill switch was looked at.
     Killed(Option<Arc<str>>),
 }
@@ -73,6 +84,9 @@ pub(super) struct Engine {
     pub(super) analyzer: Analyzer,
     pub(super) findings: Arc<[Arc<Finding>]>,
     pub(super) planning: Planning,
+    pub(super) forecasting: Forecasting,
+    pub(super) foresight: Foresight,
+    pub(super) watching: Watching,
     pub(super) dossiers: HashMap<FindingId, Arc<Dossier>>,
     pub(super) history: History,
     pub(super) rights: BTreeMap<Right, (bool, Timestamp)>,
@@ -131,6 +145,9 @@ impl Engine {
             judged: watch::channel((snapshot.clone(), findings.clone())).0,
             findings,
             planning: Planning::default(),
+            forecasting: Forecasting::default(),
+            foresight: Foresight::default(),
+            watching: Watching::default(),
             dossiers: HashMap::new(),
             history: History::default(),
             rights: BTreeMap::new(),
@@ -164,7 +181,7 @@ impl Engine {
         let mut kill_poll = tokio::time::interval(KILL_POLL);
         kill_poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.ending {
-            let due = if wanted { next_round } else { next_round + self.options.settings.guard.interval };
+            let due = if wanted { next_round } else { next_round + time::real(self.options.settings.guard.interval) };
             tokio::select! {
                 biased;
                 Some((command, reply)) = inbox.commands.recv() => {
@@ -180,7 +197,7 @@ impl Engine {
                 _ = kill_poll.tick() => self.poll_kill_switch(),
                 () = tokio::time::sleep_until(due), if self.session.is_some() => {
                     wanted = false;
-                    next_round = Instant::now() + ROUND_SPACING;
+                    next_round = Instant::now() + time::real(ROUND_SPACING);
                     self.round();
                 }
             }
@@ -192,7 +209,7 @@ impl Engine {
     }
 
     fn now() -> Timestamp {
-        chrono::Utc::now()
+        time::now()
     }
 
     /// Takes the latest snapshot; the screen always shows it, whatever phase step mode is in.
@@ -201,6 +218,9 @@ impl Engine {
         if let Some(session) = &self.session {
             self.snapshot = session.snapshot(self.seq, Self::now());
             self.dirty = true;
+            self.look_ahead();
+            self.foresee();
+            self.watch();
         }
     }
 
@@ -213,6 +233,9 @@ impl Engine {
             Note::Rights(rights) => self.learn_rights(rights),
             Note::Progress(progress) => self.progressed(*progress),
             Note::Landed(id, ended) => self.landed(&id, *ended),
+            Note::Forecast(run, news) => self.forecast(run, news),
+            Note::Foresight(run, news) => self.foresight(run, news),
+            Note::Incidents(run, news) => self.watched(run, news),
             Note::Killed(why) => self.kill_switch_seen(why),
         }
     }
@@ -267,6 +290,9 @@ impl Engine {
         let socket = session.dir.join("control.sock");
         let has_journal = session.journal.is_some();
         let cancel = session.cancel.clone();
+        if let Some(complaint) = self.foresight.open(has_journal.then_some(&*session.dir)) {
+            self.control.say(Level::Warning, complaint, now);
+        }
         self.session = Some(session);
         self.look();
         if has_journal {
@@ -298,6 +324,9 @@ impl Engine {
         self.guard = Guard::new(self.options.settings.guard.clone(), GuardHistory::default());
         self.analyzer = Analyzer::new();
         self.planning = Planning::default();
+        self.forecasting.forget();
+        self.foresight.open(None);
+        self.watching.forget();
         self.dossiers.clear();
         self.history = History::default();
         self.rights.clear();
@@ -350,6 +379,9 @@ impl Engine {
             link: self.link.clone(),
             snapshot: self.snapshot.clone(),
             findings: self.findings.clone(),
+            predictions: self.forecasting.predictions(),
+            failures: self.foresight.failures(),
+            incidents: self.watching.incidents(),
             queue: self.queue.items(),
             unplanned: Arc::new(self.planning.unplanned()),
             slos: self.options.settings.slo.clone().into(),

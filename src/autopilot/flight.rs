@@ -7,8 +7,9 @@ use crate::execute::{self, Actor, Deps, Guard, GuardHistory, Progress, Queue};
 use crate::model::action::{ActionState, QueueItem, Verdict};
 use crate::model::journal::Kind;
 use crate::model::plan::ActionId;
+use crate::model::time;
 use crate::model::time::Timestamp;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde_json::json;
 use std::future::Future;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ impl Engine {
             settings: self.options.settings.guard.clone(),
             progress,
             cancel: CancellationToken::new(),
-            clock: Arc::new(Utc::now),
+            clock: Arc::new(time::now),
         })
     }
 
@@ -66,20 +67,20 @@ impl Engine {
             ActionState::Refused { .. } | ActionState::Reverting { .. } => Level::Warning,
             _ => Level::Info,
         };
-        self.control.say(level, format!("{}: {what}", p.item.proposal.id), Utc::now());
+        self.control.say(level, format!("{}: {what}", p.item.proposal.id), time::now());
         self.take(p.item);
     }
 
     /// Takes an item as its action left it.
     fn take(&mut self, item: Arc<QueueItem>) {
         if let Err(e) = self.queue.update(item) {
-            self.control.say(Level::Error, format!("queue: {e}"), Utc::now());
+            self.control.say(Level::Error, format!("queue: {e}"), time::now());
         }
     }
 
     /// An action's task ended: the guard, the planner and the modes learn from it.
     pub(super) fn landed(&mut self, id: &ActionId, ended: Result<QueueItem, String>) {
-        let now = Utc::now();
+        let now = time::now();
         self.flights.remove(id);
         self.journal_moved = true;
         match ended {

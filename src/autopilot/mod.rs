@@ -5,15 +5,19 @@ pub mod control;
 mod decide;
 mod engine;
 mod flight;
+mod forecasting;
+mod foresight;
 pub mod handle;
 mod planning;
 mod record;
 mod round;
 pub mod session;
 pub mod socket;
+mod watching;
 pub mod world;
 
 use crate::config::Settings;
+use crate::model::time;
 use crate::monitor::connect::ConnectOptions;
 use handle::LoopHandle;
 use std::path::PathBuf;
@@ -54,7 +58,7 @@ pub struct Options {
 /// Starts the loop. It connects in the background; the first world is there at once.
 pub fn spawn(options: Options) -> (LoopHandle, JoinHandle<()>) {
     let context = options.connect.context.clone().unwrap_or_default();
-    let mut first = World::empty(&context, chrono::Utc::now());
+    let mut first = World::empty(&context, time::now());
     first.mode = options.settings.guard.mode;
     first.brakes.paused = true;
     let (worlds_tx, worlds) = watch::channel(Arc::new(first));
@@ -65,4 +69,11 @@ pub fn spawn(options: Options) -> (LoopHandle, JoinHandle<()>) {
     let engine = engine::Engine::new(options, handle.clone(), worlds_tx, notes_tx);
     let task = tokio::spawn(engine.run(engine::Inbox { commands, details, notes }));
     (handle, task)
+}
+
+/// For a thread that computes beside the loop: lets the loop and the screen go first. On Linux a thread can do so for
+/// itself; elsewhere it would be the whole program, and is left out. A system that refuses it loses a little smoothness.
+fn stand_back() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(10);
 }

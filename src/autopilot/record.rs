@@ -6,8 +6,8 @@ use crate::execute::Actor;
 use crate::model::action::QueueItem;
 use crate::model::journal::{Kind, Record};
 use crate::model::plan::{ActionId, Proposal};
+use crate::model::time;
 use crate::model::time::Timestamp;
-use chrono::Utc;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl Engine {
             return;
         }
         if let Some(why) = &why {
-            self.control.say(Level::Warning, format!("kill switch: {why}"), Utc::now());
+            self.control.say(Level::Warning, format!("kill switch: {why}"), time::now());
             self.control.brakes.paused = true;
             self.write(Kind::KillSwitch, None, None, json!({ "on": true, "why": why }));
         }
@@ -59,10 +59,12 @@ impl Engine {
     pub(super) fn write(&mut self, kind: Kind, action: Option<ActionId>, object: Option<String>, payload: Value) {
         let Some(journal) = self.session.as_ref().and_then(|s| s.journal.clone()) else { return };
         let actor = match kind {
-            Kind::FindingOpened | Kind::FindingClosed => KANSOLE.to_owned(),
+            Kind::FindingOpened | Kind::FindingClosed | Kind::IncidentOpened | Kind::IncidentEnded => {
+                KANSOLE.to_owned()
+            }
             _ => self.options.actor.clone(),
         };
-        let record = Record { at: Utc::now(), actor, kind, action, object, payload };
+        let record = Record { at: time::now(), actor, kind, action, object, payload };
         let result = journal.append(record);
         self.journal_written(result.map_err(|e| e.to_string()));
     }
@@ -71,7 +73,7 @@ impl Engine {
     pub(super) fn write_item(&mut self, kind: Kind, item: &QueueItem, payload: Value) {
         let Some(journal) = self.session.as_ref().and_then(|s| s.journal.clone()) else { return };
         let record = Record {
-            at: Utc::now(),
+            at: time::now(),
             actor: match kind {
                 Kind::Approved | Kind::Rejected | Kind::Refused => {
                     item.approval.as_ref().map_or_else(|| self.options.actor.clone(), |a| a.by.clone())
@@ -91,8 +93,8 @@ impl Engine {
         self.journal_moved = true;
         self.dirty = true;
         if let Err(why) = result {
-            self.control.say(Level::Error, &why, Utc::now());
-            self.control.fall_back("the journal cannot be written", Utc::now());
+            self.control.say(Level::Error, &why, time::now());
+            self.control.fall_back("the journal cannot be written", time::now());
             self.control.brakes.read_only = Some(why.into());
         }
     }

@@ -10,8 +10,9 @@ use crate::model::journal::Kind;
 use crate::model::mode::{Mode, PhaseName};
 use crate::model::plan::Proposal;
 use crate::model::snapshot::Snapshot;
+use crate::model::time;
 use crate::model::time::{Timestamp, short};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +20,7 @@ use std::time::Instant;
 impl Engine {
     /// One round, unless step mode waits for the operator. Expiry and gates are looked at in every mode.
     pub(super) fn round(&mut self) {
-        let now = Utc::now();
+        let now = time::now();
         for item in self.queue.expire(now) {
             self.write_item(Kind::Expired, &item, serde_json::json!({}));
             self.planning.again(&item.proposal.finding);
@@ -40,7 +41,7 @@ impl Engine {
 
     /// The operator asked for the next phase.
     pub(super) fn step(&mut self) -> Result<String, String> {
-        let now = Utc::now();
+        let now = time::now();
         if self.control.step.next == PhaseName::Monitor && !crate::monitor::settled(&self.snapshot) {
             return Err("the first picture of the cluster is still being read".into());
         }
@@ -200,7 +201,7 @@ impl Engine {
 
     /// A dossier arrived: the planner makes a proposal of it, or says why not.
     pub(super) fn plan(&mut self, id: &FindingId, dossier: Dossier) {
-        let now = Utc::now();
+        let now = time::now();
         let dossier = Arc::new(dossier);
         self.dossiers.insert(id.clone(), dossier.clone());
         let Some(finding) = self.findings.iter().find(|f| f.id == *id).cloned() else {

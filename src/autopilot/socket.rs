@@ -112,7 +112,7 @@ mod tests {
     /// A loop that refuses every approval, behind a real socket.
     async fn listening(dir: &Path) -> PathBuf {
         let path = dir.join("control.sock");
-        let (_worlds_tx, worlds) = watch::channel(Arc::new(World::empty("test", chrono::Utc::now())));
+        let (_worlds_tx, worlds) = watch::channel(Arc::new(World::empty("test", crate::model::time::now())));
         let (commands, mut inbox) = mpsc::channel::<(Command, tokio::sync::oneshot::Sender<_>)>(1);
         let (details, _) = mpsc::channel(1);
         tokio::spawn(async move {

@@ -2,11 +2,14 @@
 
 use crate::config::settings::Slo;
 use crate::model::action::QueueItem;
+use crate::model::failure::Failures;
 use crate::model::finding::Finding;
+use crate::model::incident::Incidents;
 use crate::model::journal::Entry;
 use crate::model::mode::{Mode, PhaseName};
 use crate::model::object::{ObjectRef, PodKey};
 use crate::model::plan::{ActionId, Right};
+use crate::model::prediction::Predictions;
 use crate::model::snapshot::{ClusterInfo, Snapshot};
 use crate::model::time::Timestamp;
 use std::collections::BTreeMap;
@@ -101,6 +104,12 @@ pub struct World {
     pub snapshot: Arc<Snapshot>,
     /// What it means, worst first.
     pub findings: Arc<[Arc<Finding>]>,
+    /// What was never so: anomalies of workloads.
+    pub incidents: Arc<Incidents>,
+    /// What load is expected of the next day.
+    pub predictions: Arc<Predictions>,
+    /// What is about to fail.
+    pub failures: Arc<Failures>,
     /// Queue, oldest first: pending, in flight, and the last that ended.
     pub queue: Arc<[Arc<QueueItem>]>,
     /// Why findings have no proposal, by finding id.
@@ -143,6 +152,9 @@ impl World {
             link: Link::Connecting { context: context.into() },
             snapshot: Arc::new(Snapshot::empty(cluster, now)),
             findings: Arc::from([]),
+            incidents: Arc::default(),
+            predictions: Arc::default(),
+            failures: Arc::default(),
             queue: Arc::from([]),
             unplanned: Arc::default(),
             slos: Arc::from([]),
@@ -220,6 +232,12 @@ pub enum Command {
         /// Which.
         namespaces: Vec<String>,
     },
+    /// Train the model of failures on what Prometheus kept of the last day.
+    Train,
+    /// Stop a training under way.
+    CancelTraining,
+    /// Go back to the model of failures before the present one.
+    RollModelBack,
     /// Verify the hash chain of the journal; the answer says what was found.
     VerifyJournal,
     /// Stop: finish what must be finished, write the end of the session.

@@ -9,6 +9,7 @@ use crate::autopilot::world::Command;
 use crate::knowledge::journal::Journal;
 use crate::model::action::QueueItem;
 use crate::model::plan::Inverse;
+use crate::model::time;
 use crate::model::time::age;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -96,7 +97,7 @@ fn give(dir: &std::path::Path, command: Command) -> Done {
 }
 
 fn list(items: &[Arc<QueueItem>]) -> String {
-    let now = chrono::Utc::now();
+    let now = time::now();
     let rows: Vec<Vec<String>> = items
         .iter()
         .map(|i| {

@@ -2,6 +2,8 @@
 
 use crate::config::load::Overrides;
 use crate::console::command::PaneId;
+use crate::lab::forecast::ForecastArgs;
+use crate::lab::rootcause::RootcauseArgs;
 use crate::model::mode::Mode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -85,15 +87,50 @@ pub enum Cmd {
     Journal(JournalCmd),
     /// The key reference.
     Keys(KeysArgs),
-    /// Not built yet: the console on an embedded simulated cluster.
-    #[command(hide = true)]
-    Demo(Unbuilt),
+    /// The console on an embedded simulated cluster: no setup at all.
+    Demo(DemoArgs),
     /// Not built yet: the loop without a screen, for ever.
     #[command(hide = true)]
     Agent(Unbuilt),
-    /// Not built yet: the engines on files.
-    #[command(hide = true)]
-    Lab(Unbuilt),
+    /// The engines on files, results as JSON on stdout.
+    #[command(subcommand)]
+    Lab(LabCmd),
+}
+
+/// The engines on files.
+#[derive(Debug, Subcommand)]
+pub enum LabCmd {
+    /// Predict every series of a file, with 80 % and 95 % intervals: one JSON object per line.
+    Forecast(ForecastArgs),
+    /// Score a table row by row, strictly online: one JSON object per row.
+    Anomaly(AnomalyArgs),
+    /// Rank the suspects of an incident from tables of measurements: one JSON object.
+    Rootcause(RootcauseArgs),
+    /// Find the critical path of every trace of a file: one JSON object per trace, times in microseconds.
+    Traces(TracesArgs),
+}
+
+/// Flags of `lab traces`.
+#[derive(Debug, Args)]
+pub struct TracesArgs {
+    /// Jaeger JSON (an answer of /api/traces, or one trace), or OTLP JSON (one request, or one per line).
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// Flags of `lab anomaly`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub struct AnomalyArgs {
+    /// `timestamp,value` with a header. Timestamps: unix seconds or milliseconds, RFC 3339, or `2026-01-31 12:00:00`.
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub data: Option<PathBuf>,
+    /// The values only ever grow, but for restarts: their rate is judged.
+    #[arg(long, requires = "data")]
+    pub counter: bool,
+    /// A copy of the Numenta Anomaly Benchmark (windows.json and the files it names): print the three profiles' scores.
+    #[arg(long, value_name = "DIR", group = "what")]
+    pub score_nab: Option<PathBuf>,
 }
 
 /// Anything after a command that does not exist yet.
@@ -102,6 +139,50 @@ pub struct Unbuilt {
     /// Ignored.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub rest: Vec<String>,
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// What befalls the cluster: a shipped scenario or a file; `list` names them all.
+    #[arg(long, value_name = "NAME|FILE", default_value = crate::sim::scenario::DEFAULT)]
+    pub scenario: String,
+    /// The same seed gives the same history.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Simulated seconds per second.
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+    /// Serve only: print how to reach the cluster, for kubectl, curl and other consoles, until interrupted.
+    #[arg(long)]
+    pub serve: bool,
+    /// Port of the API server on 127.0.0.1; 0: any free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+    /// Port of its Prometheus; 0: any free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub prometheus_port: u16,
+    /// Nodes of an idle fleet beside the shop's, to measure with.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub nodes: u32,
+    /// Pods of that fleet.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=500_000))]
+    pub pods: u32,
+    /// Pods of the fleet that change every second.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub churn: u32,
+    /// Four empty nodes instead of the shop: bring your own workloads.
+    #[arg(long)]
+    pub bare: bool,
+    /// Break a server from the start: latency=200ms, failing=5%, throttled=5%, reset-after=100, truncated=1%, stale=10%,
+    /// expired=10%, skew=90s; `prometheus.` in front for Prometheus's; may be repeated.
+    #[arg(long, value_name = "FAULT=VALUE")]
+    pub fault: Vec<String>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "a number, such as 10".to_owned())?;
+    if (0.1..=1000.0).contains(&speed) { Ok(speed) } else { Err("between 0.1 and 1000".into()) }
 }
 
 /// Flags of `once`.

@@ -2,26 +2,42 @@
 
 use super::args::Cli;
 use super::{Done, look, options, runtime, settings};
-use crate::autopilot::{JournalUse, spawn};
+use crate::autopilot::{JournalUse, Options, spawn};
+use crate::config::dirs::Dirs;
+use crate::config::load::Loaded;
 use crate::console::help::Help;
 use crate::console::look::Look;
 use crate::console::pane::Pane;
 use crate::console::panes;
 use crate::console::run::{Start, run as console};
+use crate::model::demo::Director;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 pub(super) fn run(cli: &Cli) -> Done {
     let (loaded, dirs) = settings(cli)?;
+    let options = options(cli, &loaded, &dirs, JournalUse::Open);
+    open(cli, loaded, dirs, options, None, runtime()?)
+}
+
+/// Opens the console on what `options` connect to, until the operator leaves.
+pub(super) fn open(
+    cli: &Cli,
+    loaded: Loaded,
+    dirs: Dirs,
+    mut options: Options,
+    demo: Option<Arc<dyn Director>>,
+    runtime: Runtime,
+) -> Done {
     let (caps, look) = look(&loaded, &dirs)?;
     let drawn = CancellationToken::new();
-    let mut options = options(cli, &loaded, &dirs, JournalUse::Open);
     options.hold = Some(drawn.clone());
     log_to_file(&dirs.state);
-    let runtime = runtime()?;
     let result = runtime.block_on(async {
         let (handle, _task) = spawn(options);
         let panes = all_panes(&look);
-        console(Start { handle, panes, loaded, flags: cli.overrides(), dirs, caps, look, drawn }).await
+        console(Start { handle, panes, loaded, flags: cli.overrides(), dirs, caps, look, demo, drawn }).await
     });
     // Input threads may still block on a terminal that is gone.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));

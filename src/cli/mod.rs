@@ -3,14 +3,16 @@
 mod actions;
 pub mod args;
 mod console;
+mod demo;
 mod doctor;
 mod journal;
+mod lab;
 mod once;
 mod snapshot;
 
 use crate::autopilot::{JournalUse, Options};
 use crate::config::dirs::Dirs;
-use crate::config::load::{Loaded, load};
+use crate::config::load::{Loaded, Overrides, load};
 use crate::console::caps::Caps;
 use crate::console::keyref;
 use crate::console::look::Look;
@@ -63,9 +65,9 @@ fn dispatch(cli: &Cli) -> Done {
         Some(Cmd::Actions(cmd)) => actions::run(cli, cmd),
         Some(Cmd::Journal(cmd)) => journal::run(cli, cmd),
         Some(Cmd::Keys(args)) => keys(cli, args.format),
-        Some(Cmd::Demo(_)) => unbuilt("demo"),
+        Some(Cmd::Demo(args)) => demo::run(cli, args),
         Some(Cmd::Agent(_)) => unbuilt("agent"),
-        Some(Cmd::Lab(_)) => unbuilt("lab"),
+        Some(Cmd::Lab(cmd)) => lab::run(cmd),
     }
 }
 
@@ -86,8 +88,12 @@ fn keys(cli: &Cli, format: KeysFormat) -> Done {
 
 /// All layers of the settings; mistakes in them are wrong use.
 fn settings(cli: &Cli) -> Result<(Loaded, Dirs), Failure> {
+    settings_with(cli, &cli.overrides())
+}
+
+fn settings_with(cli: &Cli, flags: &Overrides) -> Result<(Loaded, Dirs), Failure> {
     let mut dirs = Dirs::of_user().map_err(|e| Failure::Usage(anyhow::anyhow!(e)))?;
-    let loaded = load(cli.connect.config.as_deref(), &dirs, &env, &cli.overrides()).map_err(usage)?;
+    let loaded = load(cli.connect.config.as_deref(), &dirs, &env, flags).map_err(usage)?;
     if let Some(state) = &loaded.settings.connection.state_dir {
         dirs.state = state.into();
     }

@@ -10,6 +10,7 @@ use crate::model::mode::Mode;
 use crate::model::plan::Step;
 use crate::model::series::Signal;
 use crate::model::snapshot::{Snapshot, SourceState};
+use crate::model::time;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,12 @@ pub(super) fn run(cli: &Cli, args: &OnceArgs) -> Done {
     let options = options(cli, &loaded, &dirs, JournalUse::None);
     runtime()?.block_on(async {
         let (mut handle, _task) = spawn(options);
-        let world = first_picture(&mut handle, args.timeout).await?;
+        let began = tokio::time::Instant::now();
+        first_picture(&mut handle, args.timeout).await?;
+        let left = args.timeout.saturating_sub(began.elapsed()).min(PAST);
+        let world = match handle.wait(left, |w| matches!(w.link, Link::Broken { .. }) || watched(w)).await {
+            Ok(world) | Err(world) => world,
+        };
         print_json(&report(&world))
     })
 }
@@ -34,7 +40,7 @@ pub(super) async fn first_picture(handle: &mut LoopHandle, limit: Duration) -> R
         Ok(world) | Err(world) => world,
     };
     if settled(&world) {
-        let seen = chrono::Utc::now();
+        let seen = time::now();
         let left = until.saturating_duration_since(tokio::time::Instant::now());
         world = match handle.wait(left, |w| broken(w) || (w.last_round.is_some_and(|t| t > seen) && planned(w))).await {
             Ok(world) | Err(world) => world,
@@ -45,6 +51,17 @@ pub(super) async fn first_picture(handle: &mut LoopHandle, limit: Duration) -> R
         Link::Broken { why, .. } => Err(Failure::Connect(anyhow::anyhow!("{why}"))),
         Link::Connecting { .. } => Err(Failure::Connect(anyhow::anyhow!("no answer within {} s", limit.as_secs()))),
     }
+}
+
+/// Longest wait for what was usual so far to be read and learned: on a large cluster that takes minutes, and what is
+/// wrong by other signs is worth telling without.
+const PAST: Duration = Duration::from_secs(5);
+
+/// Whether the past was read and learned, so that what is unusual is known.
+fn watched(w: &World) -> bool {
+    let m = &w.snapshot.metrics;
+    let none = !matches!(m.state, SourceState::Live { .. }) || m.workloads.is_empty();
+    none || (m.filling == 0 && w.incidents.backlog == 0 && w.incidents.judged + w.incidents.learning > 0)
 }
 
 /// Whether every source has answered or said why not.
@@ -114,6 +131,10 @@ fn report(w: &World) -> Value {
         },
         "metrics": metrics,
         "findings": *w.findings,
+        "incidents": *w.incidents.all,
+        "watch": {
+            "judged": w.incidents.judged, "learning": w.incidents.learning, "workloads_behind": w.incidents.backlog,
+        },
         "proposals": w.queue.iter().filter(|i| i.pending()).map(|i| json!({
             "proposal": *i.proposal, "preview": i.preview, "blocked": i.blocked,
         })).collect::<Vec<_>>(),

@@ -1,5 +1,6 @@
 //! What is wrong in a file, where, and what to do about it.
 
+use crate::model::text::distance;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -223,25 +224,6 @@ pub fn one_of(found: &str, known: &[&str]) -> String {
 pub fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
     let far = found.chars().count().max(3) / 3 + 1;
     known.iter().map(|k| (distance(found, k), *k)).filter(|(d, _)| *d <= far).min_by_key(|(d, _)| *d).map(|(_, k)| k)
-}
-
-/// Edits (insert, delete, replace, swap neighbours) between two words.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replace = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replace.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::look::Look;
 use super::pane::{Ctx, Pane};
 use crate::autopilot::world::{CommandResult, Detail, Level, Message, World};
 use crate::config::chord::Chord;
+use crate::model::demo::Director;
 use crate::model::text::clean;
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
@@ -79,6 +80,8 @@ pub struct Model {
     pub notes: VecDeque<Message>,
     /// The message in the footer, and until when.
     pub flash: Option<(Message, Timestamp)>,
+    /// Who directs the demo; `None` on a real cluster.
+    pub demo: Option<Arc<dyn Director>>,
     /// The end has been asked for.
     pub ending: bool,
     /// Something may look different: draw.
@@ -103,6 +106,7 @@ impl Model {
             stale_after,
             notes: VecDeque::new(),
             flash: None,
+            demo: None,
             ending: false,
             dirty: true,
         };
@@ -228,6 +232,7 @@ pub fn outside(effect: &Effect) -> bool {
         Effect::Send(_)
             | Effect::Fetch(_)
             | Effect::Copy(_)
+            | Effect::Play(_)
             | Effect::Theme(_)
             | Effect::Repaint
             | Effect::Suspend

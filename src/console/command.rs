@@ -15,13 +15,14 @@ pub enum PaneId {
     Metrics,
     Actions,
     Journal,
+    Predictions,
     Help,
 }
 
 impl PaneId {
     /// All panes in the order of their number keys.
-    pub const ALL: [Self; 6] =
-        [Self::Overview, Self::Workloads, Self::Metrics, Self::Actions, Self::Journal, Self::Help];
+    pub const ALL: [Self; 7] =
+        [Self::Overview, Self::Workloads, Self::Metrics, Self::Actions, Self::Journal, Self::Predictions, Self::Help];
 
     /// As typed after `snapshot --pane` and shown in the header.
     pub fn as_str(self) -> &'static str {
@@ -31,6 +32,7 @@ impl PaneId {
             Self::Metrics => "metrics",
             Self::Actions => "actions",
             Self::Journal => "journal",
+            Self::Predictions => "predictions",
             Self::Help => "help",
         }
     }
@@ -99,6 +101,7 @@ commands! {
     Metrics "metrics" "metrics" ["3"] Scope::Global, None, "Charts of the selected workload.";
     Actions "actions" "actions" ["4"] Scope::Global, None, "The queue of proposals and what became of them.";
     Journal "journal" "journal" ["5"] Scope::Global, None, "Everything that was decided and done.";
+    Predictions "predictions" "predictions" ["6"] Scope::Global, None, "Which workload is about to fail, and what load is expected of the next day.";
     NextPane "next-pane" "next" ["tab"] Scope::Global, None, "Focus the next pane.";
     PreviousPane "previous-pane" "previous" ["backtab"] Scope::Global, None, "Focus the previous pane.";
     Back "back" "back" ["esc"] Scope::Global, None, "Close the top layer or step out. Never approves anything.";
@@ -112,6 +115,7 @@ commands! {
     Pause "pause" "pause" ["P"] Scope::Global, Control, "Pause or resume auto mode.";
     Kill "kill-switch" "kill switch" ["K"] Scope::Global, Control, "Stop every write at once; again to release it.";
     Step "step" "step" ["S"] Scope::Global, Control, "Run the next phase of the loop (step mode).";
+    Scenarios "scenario" "scenario" ["D"] Scope::Global, None, "Play another scenario on the demo's cluster.";
     Themes "theme" "theme" ["T"] Scope::Global, None, "Choose a theme.";
 
     Up "up" "up" ["up", "k"] Scope::List, None, "Move up.";
@@ -147,6 +151,10 @@ commands! {
     Revert "revert" "revert" ["u"] Scope::Pane(PaneId::Actions), Control, "Undo an action that was applied.";
     Export "export" "export" ["e"] Scope::Pane(PaneId::Actions), None, "Show the change as a patch for Git.";
     Ended "ended" "ended" ["x"] Scope::Pane(PaneId::Actions), None, "Show or hide actions that have ended.";
+    PredictionView "prediction-view" "failures or load" ["v"] Scope::Pane(PaneId::Predictions), None, "Show expected failures, or expected load.";
+    Train "train" "train" ["t"] Scope::Pane(PaneId::Predictions), None, "Train the model of failures on this cluster's last day.";
+    CancelTraining "cancel-training" "stop training" ["x"] Scope::Pane(PaneId::Predictions), None, "Stop a training under way; the model stays as it was.";
+    RollModelBack "roll-model-back" "model back" ["b"] Scope::Pane(PaneId::Predictions), None, "Go back to the model before the present one.";
     VerifyChain "verify" "verify" ["v"] Scope::Pane(PaneId::Journal), None, "Verify the hash chain of the journal.";
 }
 

@@ -44,6 +44,8 @@ pub enum Effect {
     Filter(String),
     /// Search in the text layer on top.
     Search(String),
+    /// Play a scenario of the demo; none: end the present one.
+    Play(Option<String>),
     /// Draw with another theme from now on.
     Theme(String),
     /// Close the top layer, or step back in a pane.

@@ -172,14 +172,20 @@ fn tabs(model: &Model, frame: &mut Frame, area: Rect) {
     }
     let right_width: usize = right.iter().map(Span::width).sum();
     let room = (area.width as usize).saturating_sub(right_width + 1);
-    let full: usize = model.panes.iter().map(|p| p.id().as_str().len() + 4).sum();
+    let keys: Vec<String> = model.panes.iter().map(|p| go_key(model, p.id())).collect();
+    let mut names: Vec<&str> = model.panes.iter().map(|p| p.id().as_str()).collect();
+    // Where there is no room for all names, the last ones go first; the focused one keeps its own.
+    for i in (0..names.len()).rev().filter(|i| *i != model.focus) {
+        let used: usize =
+            names.iter().zip(&keys).map(|(n, k)| n.len() + k.len() + usize::from(!k.is_empty()) + 2).sum();
+        if used <= room + 1 {
+            break;
+        }
+        names[i] = "";
+    }
     let mut spans = vec![Span::raw(" ")];
-    for (i, pane) in model.panes.iter().enumerate() {
-        let focused = i == model.focus;
-        let key = go_key(model, pane.id());
-        // Where there is no room for all names, the focused one keeps its own.
-        let name = if full <= room || focused { pane.id().as_str() } else { "" };
-        let style = theme.style(if focused { Role::Selection } else { Role::Text });
+    for (i, (name, key)) in names.into_iter().zip(keys).enumerate() {
+        let style = theme.style(if i == model.focus { Role::Selection } else { Role::Text });
         if !key.is_empty() {
             spans.push(Span::styled(format!("{key} "), theme.style(Role::Key)));
         }

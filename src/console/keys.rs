@@ -3,8 +3,8 @@
 use super::command::{COMMANDS, CommandId, CommandSpec, PaneId, Scope};
 use crate::config::chord::{Chord, written};
 use crate::config::keymap::{Bindable, Bindings};
-use crate::model::time::Timestamp;
-use chrono::TimeDelta;
+use crate::model::time::{self, Timestamp};
+use std::time::Duration;
 
 /// Every command with its table, as keymap files name them.
 pub fn bindable() -> Vec<Bindable> {
@@ -72,7 +72,7 @@ impl Keymap {
 }
 
 /// A key still down after this long is not held any more.
-const HELD: TimeDelta = TimeDelta::milliseconds(400);
+const HELD: Duration = Duration::from_millis(400);
 
 /// Keeps commands that approve or change modes from running because a key was held down, or because the
 /// line under the cursor changed just before the key came down.
@@ -85,7 +85,7 @@ pub struct HeldGuard {
 impl HeldGuard {
     /// Notes a key press; true if it is the same key again within 400 ms, as a held key sends it.
     pub fn press(&mut self, chord: Chord, now: Timestamp) -> bool {
-        let held = self.last.is_some_and(|(last, at)| last == chord && now.signed_duration_since(at) < HELD);
+        let held = self.last.is_some_and(|(last, at)| last == chord && within(at, now));
         self.last = Some((chord, now));
         held
     }
@@ -97,14 +97,20 @@ impl HeldGuard {
 
     /// Whether what is under the cursor changed less than 400 ms ago.
     pub fn just_moved(&self, now: Timestamp) -> bool {
-        self.moved.is_some_and(|at| now.signed_duration_since(at) < HELD)
+        self.moved.is_some_and(|at| within(at, now))
     }
+}
+
+/// Whether fewer than 400 real milliseconds lie between two moments, however fast a demo's clock runs.
+fn within(then: Timestamp, now: Timestamp) -> bool {
+    now.signed_duration_since(then).to_std().map_or(true, |gone| time::real(gone) < HELD)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{dirs::Dirs, keymap};
+    use chrono::TimeDelta;
 
     fn chords(text: &str) -> Vec<Chord> {
         Chord::sequence(text).unwrap()

@@ -15,7 +15,9 @@ use crate::autopilot::handle::LoopHandle;
 use crate::autopilot::world::{Command, Detail, Level, World};
 use crate::config::dirs::Dirs;
 use crate::config::{Loaded, Overrides, watch};
-use chrono::{TimeDelta, Utc};
+use crate::model::demo::Director;
+use crate::model::time;
+use chrono::TimeDelta;
 use crossterm::event::{Event, EventStream};
 use futures::StreamExt as _;
 use std::fs::File;
@@ -54,6 +56,8 @@ pub struct Start {
     pub caps: Caps,
     /// Theme and keymap, loaded.
     pub look: Look,
+    /// Who directs the demo; `None` on a real cluster.
+    pub demo: Option<Arc<dyn Director>>,
     /// Told when the first frame is on the terminal.
     pub drawn: CancellationToken,
 }
@@ -165,6 +169,7 @@ pub async fn run(start: Start) -> io::Result<Exit> {
     let mut worlds = start.handle.worlds.clone();
     let world = worlds.borrow_and_update().clone();
     let mut model = Model::new(start.panes, world, start.look, stale);
+    model.demo = start.demo;
     let (inbox, messages) = mpsc::channel(256);
     let (changed, changes) = mpsc::channel(1);
     let reloads = watch::watch(&watched(&start.loaded, &start.dirs), changed);
@@ -201,7 +206,7 @@ async fn drive(mut shell: Shell, mut model: Model, mut from: Inputs) -> io::Resu
     // Events worked in since the last frame. Input comes first, but not for ever.
     let mut burst = 0;
     loop {
-        let tick = Instant::now() + (model.next_change() - Utc::now()).to_std().unwrap_or_default();
+        let tick = Instant::now() + time::real((model.next_change() - time::now()).to_std().unwrap_or_default());
         let msg = tokio::select! {
             biased;
             told = from.signals.next() => match told {
@@ -261,7 +266,7 @@ fn watched(loaded: &Loaded, dirs: &Dirs) -> Vec<PathBuf> {
 
 impl Shell {
     fn draw(&mut self, model: &mut Model) -> io::Result<()> {
-        model.now = Utc::now();
+        model.now = time::now();
         model.dirty = false;
         match self.screen.draw(|frame| view(model, frame)) {
             Ok(_) => Ok(()),
@@ -281,7 +286,7 @@ impl Shell {
     }
 
     fn work(&mut self, model: &mut Model, msg: Msg) -> io::Result<()> {
-        for effect in update(model, msg, Utc::now()) {
+        for effect in update(model, msg, time::now()) {
             match effect {
                 Effect::Send(command) => self.send(command),
                 Effect::Fetch(detail) => self.fetch(detail),
@@ -290,6 +295,11 @@ impl Shell {
                     self.files.theme = Some(name);
                     let msg = self.reload();
                     let _ = self.inbox.try_send(msg);
+                }
+                Effect::Play(name) => {
+                    if let Some(answer) = model.demo.as_ref().map(|demo| demo.play(name.as_deref())) {
+                        let _ = self.inbox.try_send(Msg::Answer(answer));
+                    }
                 }
                 Effect::Repaint => self.repaint(model)?,
                 Effect::Suspend => self.stop(model)?,

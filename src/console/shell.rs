@@ -14,10 +14,16 @@ use crate::model::time::age;
 pub fn why_not(model: &Model, id: CommandId) -> Option<String> {
     let world = &model.world;
     match id {
-        CommandId::Overview | CommandId::Workloads | CommandId::Metrics | CommandId::Actions | CommandId::Journal => {
+        CommandId::Overview
+        | CommandId::Workloads
+        | CommandId::Metrics
+        | CommandId::Actions
+        | CommandId::Journal
+        | CommandId::Predictions => {
             let name = id.spec().name;
             (!model.panes.iter().any(|p| p.id().as_str() == name)).then(|| "this console has no such pane".to_owned())
         }
+        CommandId::Scenarios if model.demo.is_none() => Some("only in kansole demo".to_owned()),
         CommandId::Pause if world.mode != Mode::Auto => Some(format!("the mode is {}, not auto", world.mode)),
         CommandId::Step if world.mode != Mode::Step => Some(format!("the mode is {}, not step", world.mode)),
         CommandId::Contexts if world.contexts.is_empty() => Some("the kubeconfig has no contexts".to_owned()),
@@ -52,6 +58,7 @@ pub fn run(model: &mut Model, id: CommandId) -> Vec<Effect> {
         CommandId::Metrics => go(PaneId::Metrics),
         CommandId::Actions => go(PaneId::Actions),
         CommandId::Journal => go(PaneId::Journal),
+        CommandId::Predictions => go(PaneId::Predictions),
         CommandId::NextPane => go(model.panes[(model.focus + 1) % model.panes.len()].id()),
         CommandId::PreviousPane => go(model.panes[(model.focus + model.panes.len() - 1) % model.panes.len()].id()),
         CommandId::Back => back(model),
@@ -69,6 +76,7 @@ pub fn run(model: &mut Model, id: CommandId) -> Vec<Effect> {
         CommandId::Pause => pause(model),
         CommandId::Kill => kill(model),
         CommandId::Step => vec![Effect::Send(Command::Step)],
+        CommandId::Scenarios => scenarios(model),
         CommandId::Themes => {
             let items = model.look.themes.iter().map(|t| (t.clone(), Effect::Theme(t.clone()))).collect();
             let at = model.look.themes.iter().position(|t| *t == model.look.theme.name).unwrap_or(0);
@@ -139,6 +147,30 @@ fn contexts(model: &Model) -> Vec<Effect> {
         .collect();
     let at = model.world.contexts.iter().position(|c| c == present).unwrap_or(0);
     vec![Effect::Menu { title: "context".into(), items, at }]
+}
+
+/// The demo's scenarios; the present one is under the cursor. What plays is asked when the menu opens.
+fn scenarios(model: &Model) -> Vec<Effect> {
+    let Some(demo) = &model.demo else { return Vec::new() };
+    let (all, playing) = (demo.scenarios(), demo.playing());
+    let width = all.iter().map(|s| s.name.len()).max().unwrap_or(0);
+    let mut items: Vec<(String, Effect)> = all
+        .iter()
+        .map(|s| {
+            let now = if s.name == playing.name { "(now)" } else { "" };
+            (format!("{:<width$} {now:<6}{}", s.name, s.title), Effect::Play(Some(s.name.clone())))
+        })
+        .collect();
+    let at = all.iter().position(|s| s.name == playing.name).unwrap_or(items.len());
+    items.push((
+        format!("{:<width$} {:<6}no disturbance; what was changed in the cluster stays", "(none)", ""),
+        Effect::Play(None),
+    ));
+    let title = match &playing.next {
+        Some((when, what)) => format!("scenario · next in {}: {what}", age(*when, model.now)),
+        None => "scenario".into(),
+    };
+    vec![Effect::Menu { title, items, at }]
 }
 
 fn modes(model: &Model) -> Vec<Effect> {

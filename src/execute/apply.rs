@@ -7,6 +7,7 @@ use super::recheck::{self, Expected, Mismatch};
 use crate::model::action::{ActionState, Refusal};
 use crate::model::journal::Kind;
 use crate::model::plan::{ACTION_ANNOTATION, Op, Step};
+use crate::model::time;
 use json_patch::{AddOperation, Patch, PatchOperation, TestOperation, jsonptr::PointerBuf};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -45,8 +46,10 @@ pub(super) async fn write_step(course: &mut Course, i: usize, expected: &Expecte
                 for warning in answer.warnings {
                     course.tell(format!("the server warns: {warning}"));
                 }
-                // Subresources answer with another kind of object.
-                return Ok(Some(answer.body).filter(|b| b["metadata"]["uid"].as_str() == Some(&step.bound.uid)));
+                // Subresources answer with another kind of object, Scale even under the same UID.
+                let (body, uid) = (answer.body, step.bound.uid.as_str());
+                let ours = body["kind"] == live["kind"] && body["metadata"]["uid"].as_str() == Some(uid);
+                return Ok(ours.then_some(body));
             }
             Err(e) => e,
         };
@@ -185,7 +188,7 @@ async fn moved(course: &Course, step: &Step, live: &Value) -> bool {
 async fn find_out(course: &mut Course, step: &Step, why: &str) -> Result<Option<Value>, StepError> {
     course.tell(format!("{why}; looking whether it was written"));
     let stamp = course.stamp();
-    let deadline = tokio::time::Instant::now() + course.deps.settings.step_timeout;
+    let deadline = tokio::time::Instant::now() + time::real(course.deps.settings.step_timeout);
     let mut noes = 0;
     let mut wait = Duration::from_secs(1);
     loop {

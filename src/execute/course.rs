@@ -5,7 +5,7 @@ use super::run::{Deps, Progress};
 use crate::model::action::{ActionState, Moment, QueueItem};
 use crate::model::journal::{Kind, LedgerError, Record};
 use crate::model::plan::Proposal;
-use crate::model::time::Timestamp;
+use crate::model::time::{self, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,7 +95,7 @@ impl Course {
         tokio::select! {
             biased;
             () = self.deps.cancel.cancelled() => false,
-            () = tokio::time::sleep(time) => true,
+            () = tokio::time::sleep(time::real(time)) => true,
         }
     }
 

@@ -4,7 +4,7 @@ use super::api::{self, CallError};
 use crate::model::action::Preview;
 use crate::model::plan::{ACTION_ANNOTATION, Op, Plan, Step};
 use crate::model::text::clean_lines;
-use chrono::Utc;
+use crate::model::time;
 use kube::Client;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
@@ -16,7 +16,7 @@ const CONTEXT: usize = 3;
 /// nothing. Every step is tried on the object as it is now: what an earlier step would have changed is not in
 /// it, and the preview says so. `client` must not retry by itself, or a blocked eviction hangs.
 pub async fn preview(client: &Client, plan: &Plan) -> Preview {
-    let mut preview = Preview { at: Utc::now(), diffs: Vec::new(), warnings: Vec::new(), refused: None };
+    let mut preview = Preview { at: time::now(), diffs: Vec::new(), warnings: Vec::new(), refused: None };
     for (i, step) in plan.steps.iter().enumerate() {
         let again = plan.steps[..i].iter().any(|s| s.writes() && s.target == step.target);
         match dry_run(client, step).await {

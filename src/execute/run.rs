@@ -46,7 +46,7 @@ pub struct Deps {
     pub progress: mpsc::Sender<Progress>,
     /// kansole is being closed.
     pub cancel: CancellationToken,
-    /// The time; `Arc::new(Utc::now)` outside of tests.
+    /// The time; `Arc::new(time::now)` outside of tests.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 

@@ -13,7 +13,7 @@ use crate::model::finding::Finding;
 use crate::model::journal::Kind;
 use crate::model::object::ObjectRef;
 use crate::model::snapshot::Snapshot;
-use crate::model::time::Timestamp;
+use crate::model::time::{self, Timestamp};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -244,7 +244,8 @@ pub(super) fn look(course: &Course) -> (Arc<Snapshot>, Arc<[Arc<Finding>]>) {
 /// Waits for the next picture or until `wake`. False: kansole is being closed.
 async fn next(course: &mut Course, wake: Timestamp) -> bool {
     let now = course.now();
-    let time = (wake - now).to_std().unwrap_or(Duration::ZERO).clamp(Duration::from_millis(10), LOOK);
+    let time = (wake - now).to_std().unwrap_or(Duration::ZERO).min(LOOK);
+    let time = time::real(time).max(Duration::from_millis(10));
     let cancel = course.deps.cancel.clone();
     tokio::select! {
         biased;

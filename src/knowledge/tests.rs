@@ -5,7 +5,8 @@ use crate::model::action::{ActionState, Approval, QueueItem};
 use crate::model::finding::{Fault, Subject};
 use crate::model::journal::{Kind, Ledger, Record};
 use crate::model::plan::{Blast, Expectation, Plan, Proposal, Risk, Strategy, canonical, sha256_hex};
-use chrono::{DateTime, Utc};
+use crate::model::time;
+use chrono::DateTime;
 use proptest::prelude::*;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 fn record(kind: Kind, payload: Value) -> Record {
-    Record { at: Utc::now(), actor: "ann@box".into(), kind, action: None, object: Some("shop/cart".into()), payload }
+    Record { at: time::now(), actor: "ann@box".into(), kind, action: None, object: Some("shop/cart".into()), payload }
 }
 
 fn item(id: &str, state: ActionState) -> QueueItem {

@@ -1,20 +1,26 @@
 //! The words every phase shares: plain data, without I/O, async or drawing.
 
 pub mod action;
+pub mod bounds;
 pub mod cluster;
+pub mod demo;
 pub mod dossier;
+pub mod failure;
 pub mod finding;
 #[cfg(test)]
 pub mod fixtures;
+pub mod incident;
 pub mod journal;
 pub mod mode;
 pub mod object;
 pub mod ownership;
 pub mod plan;
 pub mod pod;
+pub mod prediction;
 pub mod quantity;
 pub mod reading;
 pub mod series;
 pub mod snapshot;
 pub mod text;
 pub mod time;
+pub mod trace;

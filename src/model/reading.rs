@@ -81,11 +81,11 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::{TimeDelta, Utc};
+    use chrono::TimeDelta;
 
     #[test]
     fn the_five_states_stay_apart() {
-        let now = Utc::now();
+        let now = crate::model::time::now();
         let limit = TimeDelta::seconds(60);
         let old = now - TimeDelta::seconds(61);
         assert_eq!(Reading::from_sample(2.0, now, now, limit).state(), "value");

@@ -146,6 +146,28 @@ impl Series {
         )
     }
 
+    /// The samples after `at`, oldest first. Costs only as much as there are, and at most a chunk.
+    pub fn after(&self, at: Timestamp) -> impl Iterator<Item = (Timestamp, f64)> + '_ {
+        let step = i64::from(self.step);
+        let slot = at.timestamp().div_euclid(step);
+        let skip = usize::try_from(slot.div_euclid(CHUNK as i64) - self.first).unwrap_or(0).min(self.chunks.len());
+        let held = self.chunks.range(skip..).enumerate();
+        held.filter_map(move |(i, c)| Some(((self.first + (skip + i) as i64) * CHUNK as i64, c.as_ref()?))).flat_map(
+            move |(base, data)| {
+                data.iter().enumerate().filter_map(move |(i, v)| {
+                    let number = base + i as i64;
+                    let time = chrono::DateTime::from_timestamp(number * step, 0)?;
+                    (!v.is_nan() && number > slot).then_some((time, f64::from(*v)))
+                })
+            },
+        )
+    }
+
+    /// The time of the oldest sample.
+    pub fn first(&self) -> Option<Timestamp> {
+        self.after(Timestamp::MIN_UTC).next().map(|(at, _)| at)
+    }
+
     /// The newest sample.
     pub fn last(&self) -> Option<(Timestamp, f64)> {
         for (i, chunk) in self.chunks.iter().enumerate().rev() {
@@ -203,6 +225,20 @@ mod tests {
         s.put(at(60), f64::NAN);
         assert_eq!(s.range(at(0), at(4000)).collect::<Vec<_>>(), vec![(at(0), 0.0), (at(3000), 1.0)]);
         assert_eq!(s.len(), 2);
+    }
+
+    #[test]
+    fn what_came_after_a_moment_is_what_a_range_from_there_holds() {
+        let mut s = Series::new(30, TimeDelta::hours(4));
+        assert_eq!((s.first(), s.after(at(0)).count()), (None, 0));
+        for i in (0..700).filter(|i| i % 7 != 3) {
+            s.put(at(i * 30), i as f64);
+        }
+        for seconds in [-86_400, -30, 0, 29, 30, 3600, 3615, 12_000, 20_970, 90_000] {
+            let wanted: Vec<_> = s.range(at(seconds) + TimeDelta::seconds(30), at(100_000)).collect();
+            assert_eq!(s.after(at(seconds)).collect::<Vec<_>>(), wanted, "{seconds}");
+        }
+        assert_eq!(s.first(), s.range(at(-100_000), at(100_000)).next().map(|p| p.0));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What is: one immutable picture of the cluster and its metrics, with the age of every part.
 
 use super::cluster::{EventRow, HpaRow, NamespaceRow, NodeRow, PdbRow, Workload};
+use super::failure::Call;
 use super::object::{PodKey, WorkloadKey};
+use super::prediction::LongHistory;
 use super::reading::Reading;
 use super::series::{Series, Signal};
 use super::time::Timestamp;
@@ -182,6 +184,12 @@ pub struct MetricsView {
     pub node_memory: Arc<HashMap<Arc<str>, Reading>>,
     /// Workloads whose p99 lies beyond the last finite bucket of their histogram: the true value is larger.
     pub saturated: Arc<HashSet<WorkloadKey>>,
+    /// Two weeks of hours, for forecasts.
+    pub long: Arc<LongHistory>,
+    /// Who calls whom, where anybody measures it.
+    pub calls: Arc<[Call]>,
+    /// Workloads whose rings still lack the past that the server has.
+    pub filling: usize,
 }
 
 impl Default for MetricsView {
@@ -195,6 +203,9 @@ impl Default for MetricsView {
             slos: Arc::from([]),
             node_memory: Arc::default(),
             saturated: Arc::default(),
+            long: Arc::default(),
+            calls: Arc::from([]),
+            filling: 0,
         }
     }
 }

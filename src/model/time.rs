@@ -1,9 +1,33 @@
 //! Times and ages, as the rest of kansole speaks of them.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 /// A moment, always UTC inside the program.
 pub type Timestamp = DateTime<Utc>;
+
+/// The clock kansole lives by, and how many of its seconds pass in a real one.
+type Lent = (Box<dyn Fn() -> Timestamp + Send + Sync>, f64);
+
+static LENT: OnceLock<Lent> = OnceLock::new();
+
+/// Now. The system's time, but for a demo, whose cluster has a time of its own.
+pub fn now() -> Timestamp {
+    LENT.get().map_or_else(Utc::now, |(clock, _)| clock())
+}
+
+/// How long `span` of kansole's time really takes: for what waits on the cluster. What waits on people, on the network or on the
+/// screen counts in real time and does not ask.
+pub fn real(span: Duration) -> Duration {
+    LENT.get().map_or(span, |(_, speed)| span.div_f64(*speed))
+}
+
+/// Makes the whole process live by `clock`, which runs `speed` times as fast as the system's (above 0). Once, before anything
+/// else asks for the time; later calls are ignored.
+pub fn live_by(clock: impl Fn() -> Timestamp + Send + Sync + 'static, speed: f64) {
+    let _ = LENT.set((Box::new(clock), speed));
+}
 
 /// How long ago `then` was, as kubectl prints it: `12s`, `3m12s`, `5h`, `12d`. Never negative.
 pub fn age(now: Timestamp, then: Timestamp) -> String {

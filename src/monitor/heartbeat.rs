@@ -3,6 +3,7 @@
 use super::problem::Problem;
 use super::watch::Message;
 use crate::model::snapshot::{ApiHealth, SourceState};
+use crate::model::time;
 use crate::model::time::Timestamp;
 use chrono::{DateTime, Utc};
 use kube::Client;
@@ -16,7 +17,7 @@ const ANSWER: Duration = Duration::from_secs(3);
 
 /// Asks for ever, every `every`, until the receiver is gone.
 pub async fn run(client: Client, every: Duration, out: mpsc::Sender<Message>) {
-    let mut ticks = interval(every.max(Duration::from_millis(100)));
+    let mut ticks = interval(time::real(every).max(Duration::from_millis(100)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before = None;
     loop {
@@ -33,7 +34,7 @@ pub async fn run(client: Client, every: Duration, out: mpsc::Sender<Message>) {
 async fn beat(client: &Client, before: Option<&SourceState>) -> ApiHealth {
     let asked = Instant::now();
     let answer = timeout(ANSWER, head(client)).await;
-    let (took, now) = (asked.elapsed(), Utc::now());
+    let (took, now) = (asked.elapsed(), time::now());
     match answer {
         Ok(Ok((status, date))) if status < 500 => ApiHealth {
             state: SourceState::Live { last: now },

@@ -18,6 +18,7 @@ pub mod rights;
 mod run;
 mod scope;
 pub mod table;
+pub mod traces;
 pub mod watch;
 
 pub use run::{MonitorHandle, settled, spawn};

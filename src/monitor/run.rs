@@ -8,8 +8,8 @@ use super::watch::{Context, Message};
 use super::{discovery, heartbeat};
 use crate::config::settings;
 use crate::model::snapshot::{ApiHealth, Snapshot, SourceState};
+use crate::model::time;
 use crate::model::time::Timestamp;
-use chrono::Utc;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,9 +39,9 @@ pub struct MonitorHandle {
 /// Starts watching. Must be called inside a tokio runtime; everything ends when `cancel` is cancelled.
 pub fn spawn(connection: &Connection, settings: &settings::Monitor, cancel: CancellationToken) -> MonitorHandle {
     let (out, changes) = mpsc::channel(IN_FLIGHT);
-    let empty = Snapshot::empty(connection.info.clone(), Utc::now());
+    let empty = Snapshot::empty(connection.info.clone(), time::now());
     let (publish, snapshots) = watch::channel(Arc::new(empty));
-    let renew = (settings.stale_after.as_secs() * 2 / 3).clamp(RENEW.0, RENEW.1) as u32;
+    let renew = (time::real(settings.stale_after).as_secs() * 2 / 3).clamp(RENEW.0, RENEW.1) as u32;
     let context = Context { client: connection.read.clone(), out: out.clone(), renew };
     let watches = Box::pin(supervise(context, Arc::new(Scope::of(connection))));
     let beats = Box::pin(heartbeat::run(connection.read.clone(), settings.heartbeat, out));
@@ -97,7 +97,7 @@ async fn keep(
         tokio::select! {
             biased;
             () = ring => {
-                send(&mut table, &publish, &api, Utc::now());
+                send(&mut table, &publish, &api, time::now());
                 published = Instant::now();
                 due = None;
             }
@@ -105,7 +105,7 @@ async fn keep(
                 if got == 0 {
                     return;
                 }
-                let now = Utc::now();
+                let now = time::now();
                 let mut news = News::None;
                 for message in batch.drain(..) {
                     match message {
@@ -119,7 +119,7 @@ async fn keep(
                 }
                 let at = match news.max(table.news()) {
                     News::None => None,
-                    News::Ages => Some(published + AGES),
+                    News::Ages => Some(published + time::real(AGES)),
                     News::Change => Some(Instant::now() + debounce),
                 };
                 // Never later than already promised, so that a steady stream of changes cannot put it off.
@@ -169,7 +169,7 @@ mod tests {
         let (id, context, server) = (text("c"), text("x"), text("s"));
         let info = ClusterInfo { id, context, server, version: text("v"), user: text("u"), namespaces: None };
         let (out, changes) = mpsc::channel(64);
-        let (publish, snapshots) = watch::channel(Arc::new(Snapshot::empty(info, Utc::now())));
+        let (publish, snapshots) = watch::channel(Arc::new(Snapshot::empty(info, time::now())));
         tokio::spawn(keep(Table::new(10, None), changes, publish, DEBOUNCE));
         (out, snapshots)
     }
@@ -223,7 +223,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_server_that_stops_answering_is_published_at_once() {
         let (out, mut snapshots) = start();
-        let now = Utc::now();
+        let now = time::now();
         let health = |state| Message::Api(ApiHealth { state, latency_ms: None, clock_skew_s: None });
         out.send(health(SourceState::Live { last: now })).await.unwrap();
         snapshots.changed().await.unwrap();

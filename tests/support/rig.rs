@@ -89,9 +89,10 @@ per_hour_namespace = 1000
         String::from_utf8(out.stdout).expect("utf-8").trim().to_owned()
     }
 
-    /// The rig's own script.
+    /// The script of the rig that runs: the real control plane's, or the simulated one's.
     pub fn rig(&self, args: &[&str]) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/rig");
+        let script = std::env::var_os("KANSOLE_RIG_SCRIPT")
+            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rig/rig"), PathBuf::from);
         let out = Command::new(script).args(args).output().expect("the rig's script");
         assert!(out.status.success(), "rig {args:?}: {}", String::from_utf8_lossy(&out.stderr));
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use term::Term;
 
 /// Long enough for a busy machine; a wait ends as soon as what it waits for is there.
-const LONG: Duration = Duration::from_secs(90);
+const LONG: Duration = Duration::from_secs(180);
 /// For what the screen does by itself.
 const SHORT: Duration = Duration::from_secs(10);
 

@@ -7,6 +7,7 @@ pub mod health;
 pub mod journal;
 pub mod metrics;
 pub mod overview;
+pub mod predictions;
 pub mod show;
 #[cfg(test)]
 mod tests;
@@ -23,5 +24,6 @@ pub fn all() -> Vec<Box<dyn Pane>> {
         Box::new(metrics::Metrics::default()),
         Box::new(actions::Actions::default()),
         Box::new(journal::Journal::default()),
+        Box::new(predictions::Predictions::default()),
     ]
 }

@@ -5,6 +5,8 @@ use crate::console::theme::{Glyphs, Role};
 use crate::console::widgets::table::Cell;
 use crate::console::widgets::unit::Unit;
 use crate::model::finding::{Severity, Subject};
+use crate::model::incident::{Incident, Incidents};
+use crate::model::object::WorkloadKey;
 use crate::model::plan::Risk;
 use crate::model::reading::Reading;
 use crate::model::snapshot::SourceState;
@@ -75,6 +77,12 @@ pub fn severity(severity: Severity, glyphs: &Glyphs) -> (&'static str, Role) {
     }
 }
 
+/// An incident's 0..1 among the severities of findings: from a half on it is high, and nothing that is only unusual is
+/// critical.
+pub fn badness(severity: f64) -> Severity {
+    if severity >= 0.5 { Severity::High } else { Severity::Warning }
+}
+
 /// A severity in one word.
 pub fn severity_word(severity: Severity) -> &'static str {
     match severity {
@@ -83,6 +91,12 @@ pub fn severity_word(severity: Severity) -> &'static str {
         Severity::Warning => "warning",
         Severity::Info => "info",
     }
+}
+
+/// When a workload had incidents, as spans of a chart; one that goes on lasts until now.
+pub fn spans(incidents: &Incidents, key: &WorkloadKey, now: Timestamp) -> Vec<(f64, f64)> {
+    let until = |i: &Incident| if i.ended.is_some() { i.last_seen } else { now };
+    incidents.of(key).map(|i| (i.since.timestamp() as f64, until(i).timestamp() as f64)).collect()
 }
 
 /// A risk in one word with its colour.

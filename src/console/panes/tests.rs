@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// Content areas of terminals of 60×15, 80×24, 120×40 and 220×60.
 const SIZES: [(u16, u16); 4] = [(60, 12), (80, 21), (120, 37), (220, 57)];
 
+const PANES: [PaneId; 6] =
+    [PaneId::Overview, PaneId::Workloads, PaneId::Metrics, PaneId::Actions, PaneId::Journal, PaneId::Predictions];
+
 pub(super) fn draw(pane: &dyn Pane, world: &Arc<World>, theme: &Theme, (w, h): (u16, u16)) -> String {
     let mut terminal = Terminal::new(TestBackend::new(w, h)).unwrap();
     terminal.draw(|f| pane.view(f, f.area(), &ctx(world, theme, true))).unwrap();
@@ -51,7 +54,7 @@ fn shot(id: PaneId, world: World, theme: &Theme, size: (u16, u16), commands: &[C
 
 #[test]
 fn every_pane_at_every_size() {
-    for id in [PaneId::Overview, PaneId::Workloads, PaneId::Metrics, PaneId::Actions, PaneId::Journal] {
+    for id in PANES {
         for size in SIZES {
             let text = shot(id, troubled(), &unicode(), size, &[]);
             insta::assert_snapshot!(format!("{}_{}x{}", id.as_str(), size.0, size.1), text);
@@ -61,7 +64,7 @@ fn every_pane_at_every_size() {
 
 #[test]
 fn in_ascii_nothing_but_names_leaves_ascii() {
-    for id in [PaneId::Overview, PaneId::Workloads, PaneId::Metrics, PaneId::Actions, PaneId::Journal] {
+    for id in PANES {
         for size in SIZES {
             for open in [&[][..], &[CommandId::Open][..]] {
                 let text = shot(id, troubled(), &ascii(), size, open);
@@ -78,6 +81,10 @@ fn details() {
     use CommandId::{Down, Open};
     let big = (100, 60);
     insta::assert_snapshot!("finding_detail", shot(PaneId::Overview, troubled(), &unicode(), (80, 40), &[Open]));
+    insta::assert_snapshot!(
+        "incident_detail",
+        shot(PaneId::Overview, troubled(), &unicode(), (80, 40), &[Down, Down, Down, Down, Open])
+    );
     insta::assert_snapshot!("action_detail", shot(PaneId::Actions, troubled(), &unicode(), big, &[Down, Open]));
     insta::assert_snapshot!("action_verifying", shot(PaneId::Actions, troubled(), &unicode(), big, &[Open]));
     insta::assert_snapshot!("journal_detail", shot(PaneId::Journal, troubled(), &unicode(), (80, 21), &[Open]));
@@ -119,6 +126,7 @@ fn states_of_the_world() {
 fn before_the_analysis_step_mode_does_not_say_that_nothing_is_wrong() {
     let mut world = stepping();
     world.findings = Arc::from([]);
+    world.incidents = Arc::default();
     world.step.products.retain(|p| p.phase == crate::model::mode::PhaseName::Monitor);
     let text = shot(PaneId::Overview, world, &unicode(), (80, 21), &[]);
     assert!(text.contains("nothing was analyzed yet") && !text.contains("nothing is wrong"), "{text}");
@@ -173,7 +181,7 @@ fn stepping_back_closes_the_detail_before_the_filter() {
     let world = Arc::new(troubled());
     let theme = unicode();
     let c = ctx(&world, &theme, true);
-    for id in [PaneId::Overview, PaneId::Metrics, PaneId::Actions, PaneId::Journal] {
+    for id in [PaneId::Overview, PaneId::Metrics, PaneId::Actions, PaneId::Journal, PaneId::Predictions] {
         let mut p = pane(id);
         p.sync(&c);
         p.set_filter("c".into(), &c);
@@ -205,11 +213,73 @@ fn what_cannot_be_read_is_not_called_healthy() {
 
 #[test]
 fn a_pane_of_any_size_draws_without_panic() {
-    for id in [PaneId::Overview, PaneId::Workloads, PaneId::Metrics, PaneId::Actions, PaneId::Journal] {
+    for id in PANES {
         for world in [troubled(), denied(), stepping()] {
             for size in [(1, 1), (3, 2), (17, 4), (40, 3), (9, 30)] {
                 shot(id, world.clone(), &unicode(), size, &[]);
             }
         }
     }
+}
+
+#[test]
+fn a_prediction_says_what_it_expects_or_why_it_says_nothing() {
+    use CommandId::{Bottom, Down, Open, PredictionView};
+    let go = |size, theme: &Theme, commands: &[CommandId]| {
+        let commands = [&[PredictionView], commands].concat();
+        shot(PaneId::Predictions, troubled(), theme, size, &commands)
+    };
+    insta::assert_snapshot!("prediction_load", go((120, 37), &unicode(), &[]));
+    insta::assert_snapshot!("prediction_crossing", go((120, 37), &unicode(), &[Open]));
+    insta::assert_snapshot!("prediction_ascii", go((80, 21), &ascii(), &[Open]));
+    insta::assert_snapshot!("prediction_without_limit", go((80, 21), &unicode(), &[Down, Down, Open]));
+    let silent = go((80, 21), &unicode(), &[Bottom, Open]);
+    insta::assert_snapshot!("prediction_silent", silent);
+    assert!(silent.contains("nothing is scaled by it"), "{silent}");
+}
+
+#[test]
+fn a_failure_to_come_says_when_why_and_who_says_so() {
+    use CommandId::{Bottom, Open};
+    let go = |size, theme: &Theme, commands: &[CommandId]| shot(PaneId::Predictions, troubled(), theme, size, commands);
+    insta::assert_snapshot!("failure_leak", go((120, 37), &unicode(), &[Open]));
+    insta::assert_snapshot!("failure_ascii", go((80, 21), &ascii(), &[Open]));
+    let young = go((80, 21), &unicode(), &[Bottom, Open]);
+    assert!(young.contains("7 of 20 steps are measured") && young.contains("not judged"), "{young}");
+    let mut world = troubled();
+    world.failures = Arc::default();
+    let text = shot(PaneId::Predictions, world, &unicode(), (80, 21), &[]);
+    assert!(text.contains("the first measurements are being read") && text.contains("there is no model"), "{text}");
+}
+
+#[test]
+fn training_is_offered_only_when_none_is_under_way() {
+    let theme = unicode();
+    let world = Arc::new(troubled());
+    let c = ctx(&world, &theme, true);
+    let mut p = pane(PaneId::Predictions);
+    p.sync(&c);
+    assert!(p.why_not(CommandId::Train, &c).is_some_and(|why| why.contains("already")));
+    assert_eq!(p.why_not(CommandId::CancelTraining, &c), None);
+    assert_eq!(p.run(CommandId::RollModelBack, &c).len(), 1);
+    let mut idle = troubled();
+    idle.failures = Arc::default();
+    let world = Arc::new(idle);
+    let c = ctx(&world, &theme, true);
+    assert_eq!(p.why_not(CommandId::Train, &c), None);
+    assert!(p.why_not(CommandId::CancelTraining, &c).is_some() && p.why_not(CommandId::RollModelBack, &c).is_some());
+}
+
+#[test]
+fn before_and_without_forecasts_the_reason_stands_in_their_place() {
+    let size = (80, 21);
+    let mut world = troubled();
+    world.predictions = Arc::default();
+    let shown = |w: &World| shot(PaneId::Predictions, w.clone(), &unicode(), size, &[CommandId::PredictionView]);
+    assert!(shown(&world).contains("two weeks of history are being read"), "{}", shown(&world));
+    Arc::make_mut(&mut world.predictions).work = crate::model::prediction::Work::Running { done: 12, total: 60 };
+    assert!(shown(&world).contains("computing, 12 of 60 series"), "{}", shown(&world));
+    let mut blind = denied();
+    blind.predictions = Arc::default();
+    assert!(shown(&blind).contains("Prometheus cannot be asked"), "{}", shown(&blind));
 }

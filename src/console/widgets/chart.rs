@@ -1,4 +1,4 @@
-//! Charts over time: series in braille (or ASCII), limits as lines across, rollouts as lines down.
+//! Charts over time: series in braille (or ASCII), limits as lines across, rollouts as lines down, incidents as spans.
 //!
 //! Samples are gathered per dot column with their least and greatest value, so peaks survive at every
 //! width. A gap between samples stays a gap, and the axis is dotted where nothing was measured.
@@ -19,6 +19,15 @@ pub struct Line {
     pub role: Role,
     /// Its samples.
     pub points: Vec<(f64, f64)>,
+}
+
+/// A stretch between two lines: an interval around a forecast.
+#[derive(Debug, Clone)]
+pub struct Band {
+    /// Its colour.
+    pub role: Role,
+    /// (unix seconds, lower end, upper end), oldest first.
+    pub points: Vec<(f64, f64, f64)>,
 }
 
 /// A line across: a limit or a request.
@@ -45,10 +54,14 @@ pub struct Chart {
     pub step: f64,
     /// What is drawn.
     pub lines: Vec<Line>,
+    /// Drawn under the lines.
+    pub band: Option<Band>,
     /// Lines across. One far above the data (three times) is not drawn, so that the data stays readable.
     pub levels: Vec<Level>,
     /// Lines down, such as rollouts.
     pub marks: Vec<f64>,
+    /// Spans of time such as incidents, from and to: a line down where one begins, and one across the top.
+    pub spans: Vec<(f64, f64)>,
     /// Unit of the values.
     pub unit: Unit,
     /// Said in place of the data where there is none: the reason.
@@ -129,7 +142,9 @@ impl Chart {
 
     fn peak(&self) -> f64 {
         let inside = |p: &&(f64, f64)| p.0 >= self.from && p.0 <= self.to && p.1.is_finite();
-        self.lines.iter().flat_map(|l| l.points.iter().filter(inside).map(|p| p.1)).fold(0.0, f64::max)
+        let band = self.band.iter().flat_map(|b| &b.points).map(|p| (p.0, p.2));
+        let band = band.filter(|p| inside(&p)).map(|p| p.1);
+        self.lines.iter().flat_map(|l| l.points.iter().filter(inside).map(|p| p.1)).chain(band).fold(0.0, f64::max)
     }
 
     fn has_data(&self) -> bool {
@@ -167,7 +182,10 @@ impl Chart {
                 buf[(x, y)].set_symbol(dash).set_style(theme.style(level.role));
             }
         }
-        self.rollouts(buf, theme, plot);
+        if let Some(band) = &self.band {
+            self.shade(buf, theme, plot, band, top);
+        }
+        self.incidents(buf, theme, plot);
         for (n, line) in self.lines.iter().enumerate() {
             self.series(buf, theme, plot, line, top, n);
         }
@@ -199,7 +217,8 @@ impl Chart {
         }
         let ago = |t: f64| {
             let s = self.now - t;
-            if s < 30.0 { "now".to_owned() } else { format!("-{}", short(TimeDelta::seconds(s as i64))) }
+            let (sign, span) = (if s < 0.0 { "+" } else { "-" }, TimeDelta::seconds(s.abs() as i64));
+            if s.abs() < 30.0 { "now".to_owned() } else { format!("{sign}{}", short(span)) }
         };
         let (left, right) = (format!("{} ", ago(self.from)), format!(" {}", ago(self.to)));
         put(buf, theme, plot.x, y, plot.width / 2, &left, Role::Muted);
@@ -231,6 +250,43 @@ impl Chart {
             for y in plot.top()..plot.bottom() {
                 let symbol = if y == plot.y { theme.glyphs.down } else { bar };
                 buf[(x, y)].set_symbol(symbol).set_style(theme.style(Role::Rollout));
+            }
+        }
+    }
+
+    /// Rollouts and incidents: where both fall into one column, the rollout's line and the incident's top are seen.
+    fn incidents(&self, buf: &mut Buffer, theme: &Theme, plot: Rect) {
+        let (bar, top) = if theme.glyphs.ascii { ("!", "=") } else { ("╎", "━") };
+        let place = |at: f64| {
+            let share = (at - self.from) / (self.to - self.from).max(1.0);
+            plot.x + ((share.clamp(0.0, 1.0) * f64::from(plot.width)) as u16).min(plot.width - 1)
+        };
+        let style = theme.style(Role::Bad);
+        let shown = || self.spans.iter().filter(|s| s.1 >= self.from && s.0 <= self.to);
+        // One that began before the chart does has no beginning on it.
+        for (from, _) in shown().filter(|s| s.0 >= self.from) {
+            for y in plot.top() + 1..plot.bottom() {
+                buf[(place(*from), y)].set_symbol(bar).set_style(style);
+            }
+        }
+        self.rollouts(buf, theme, plot);
+        for (from, to) in shown() {
+            for x in place(*from)..=place(*to) {
+                buf[(x, plot.y)].set_symbol(top).set_style(style);
+            }
+        }
+    }
+
+    /// Fills the band.
+    fn shade(&self, buf: &mut Buffer, theme: &Theme, plot: Rect, band: &Band, top: f64) {
+        let cell = (self.to - self.from).max(1.0) / f64::from(plot.width);
+        let symbol = if theme.glyphs.ascii { "." } else { "░" };
+        for cx in 0..plot.width {
+            let at = self.from + (f64::from(cx) + 0.5) * cell;
+            let Some((low, high)) = between(&band.points, at) else { continue };
+            let rows = plot.height as usize;
+            for row in row_of(high, top, rows)..=row_of(low, top, rows) {
+                buf[(plot.x + cx, plot.y + row as u16)].set_symbol(symbol).set_style(theme.style(band.role));
             }
         }
     }
@@ -274,6 +330,13 @@ impl Chart {
     }
 }
 
+/// The ends of a band at a time, on a line between its points; `None` outside of it.
+fn between(points: &[(f64, f64, f64)], at: f64) -> Option<(f64, f64)> {
+    let (a, b) = points.windows(2).map(|w| (w[0], w[1])).find(|(a, b)| a.0 <= at && at <= b.0)?;
+    let part = (at - a.0) / (b.0 - a.0).max(f64::MIN_POSITIVE);
+    Some((a.1 + (b.1 - a.1) * part, a.2 + (b.2 - a.2) * part))
+}
+
 /// The row of a value, 0 at the top.
 fn row_of(value: f64, top: f64, rows: usize) -> usize {
     let share = (value / top).clamp(0.0, 1.0);
@@ -293,8 +356,10 @@ mod tests {
             now: 3600.0,
             step: 30.0,
             lines: vec![Line { role: Role::Series1, points }],
+            band: None,
             levels: vec![],
             marks: vec![],
+            spans: vec![],
             unit: Unit::Count,
             missing: None,
         }
@@ -315,6 +380,22 @@ mod tests {
         let rows = shown(&chart(points), &theme);
         assert_eq!(rows[1].matches('*').count(), 1, "{rows:#?}");
         assert!(rows[1].trim_start().starts_with("10"));
+    }
+
+    #[test]
+    fn an_incident_has_its_begin_and_its_length_and_one_outside_is_not_drawn() {
+        let theme = Theme::plain(Glyphs::ASCII);
+        let low = (0..120).map(|i| (f64::from(i) * 30.0, if i == 0 { 9.0 } else { 1.0 })).collect();
+        let mut c = chart(low);
+        c.spans = vec![(1800.0, 2700.0), (-900.0, -60.0), (3700.0, 4000.0)];
+        let rows = shown(&c, &theme);
+        let across = rows[1].matches('=').count();
+        assert!((9..=12).contains(&across), "a quarter of 38 columns: {across} {rows:#?}");
+        let begin = rows[1].find('=').unwrap();
+        assert!(rows[2..8].iter().all(|r| r.find('!') == Some(begin) && r.matches('!').count() == 1), "{rows:#?}");
+        c.spans = vec![(-900.0, 360.0)];
+        let rows = shown(&c, &theme);
+        assert!(rows[1].contains('=') && rows.iter().all(|r| !r.contains('!')), "{rows:#?}");
     }
 
     #[test]
@@ -345,5 +426,20 @@ mod tests {
         assert_eq!(c.top(), 8.0);
         c.levels[0].value = 1000.0;
         assert_eq!(c.top(), 5.0);
+    }
+
+    #[test]
+    fn a_band_is_shaded_where_it_is_and_raises_the_axis() {
+        let theme = Theme::plain(Glyphs::ASCII);
+        let mut c = chart((0..60).map(|i| (f64::from(i) * 30.0, 4.0)).collect());
+        let points = (60..=120).map(|i| (f64::from(i) * 30.0, 5.0, 9.5)).collect();
+        c.band = Some(Band { role: Role::Muted, points });
+        c.now = 1800.0;
+        assert_eq!(c.top(), 10.0);
+        let rows = shown(&c, &theme);
+        let shaded: Vec<usize> = (1..10).filter(|y| rows[*y].contains("....")).collect();
+        assert_eq!(shaded, [1, 2, 3, 4, 5, 6], "{rows:#?}");
+        assert!(rows[2].find('.').unwrap() > 20, "only the second half: {rows:#?}");
+        assert!(rows[11].contains("-30m") && rows[11].contains("+30m"), "{}", rows[11]);
     }
 }

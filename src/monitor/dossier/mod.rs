@@ -6,7 +6,7 @@ use crate::model::dossier::Dossier;
 use crate::model::finding::Subject;
 use crate::model::object::{ObjectRef, Resource, WorkloadKey, WorkloadKind};
 use crate::model::snapshot::{Snapshot, SourceState};
-use chrono::Utc;
+use crate::model::time;
 use kube::Client;
 use kube::api::ListParams;
 use serde_json::Value;
@@ -20,7 +20,7 @@ const MOST_LISTED: u32 = 500;
 
 /// Fetches all that planning for this subject may need. What cannot be read is named in `gaps`.
 pub async fn fetch(client: &Client, subject: &Subject, snapshot: &Snapshot) -> Dossier {
-    let mut gather = Gather { client, snapshot, dossier: Dossier { taken: Utc::now(), ..Dossier::default() } };
+    let mut gather = Gather { client, snapshot, dossier: Dossier { taken: time::now(), ..Dossier::default() } };
     match subject {
         Subject::Workload(key) => gather.workload(key).await,
         Subject::Node(name) => gather.node(name).await,

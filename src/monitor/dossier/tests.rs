@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::snapshot::ClusterInfo;
+use crate::model::time;
 use serde_json::json;
 use wiremock::matchers::{path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -21,7 +22,7 @@ fn snapshot() -> Snapshot {
         user: text("u"),
         namespaces: None,
     };
-    Snapshot::empty(cluster, Utc::now())
+    Snapshot::empty(cluster, time::now())
 }
 
 async fn answer(server: &MockServer, at: &str, body: Value) {

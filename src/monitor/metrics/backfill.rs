@@ -48,25 +48,34 @@ pub struct Job {
 }
 
 /// One value per slot of a time slice; NaN is a gap.
-type Grid = Vec<f64>;
+pub(super) type Grid = Vec<f64>;
 
 /// A stretch of time that fits into one query.
 #[derive(Debug, Clone, Copy)]
-struct Slice {
-    from: Timestamp,
-    to: Timestamp,
-    step: u32,
+pub(super) struct Slice {
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
+    pub(super) step: u32,
 }
 
 impl Slice {
-    fn slots(self) -> usize {
+    pub(super) fn slots(self) -> usize {
         ((self.to - self.from).num_seconds() / i64::from(self.step) + 1).max(0) as usize
     }
 
-    fn slot(self, at: Timestamp) -> Option<usize> {
+    pub(super) fn slot(self, at: Timestamp) -> Option<usize> {
         let seconds = ((at - self.from).num_milliseconds() as f64 / 1000.0).round() as i64;
         let slot = usize::try_from(seconds.div_euclid(i64::from(self.step))).ok()?;
         (slot < self.slots()).then_some(slot)
+    }
+
+    /// The same in parts of at most `slots`, oldest first.
+    pub(super) fn parts(self, slots: usize) -> impl Iterator<Item = Self> {
+        let step = chrono::TimeDelta::seconds(i64::from(self.step));
+        (0..self.slots()).step_by(slots).map(move |first| {
+            let from = self.from + step * first as i32;
+            Self { from, to: self.to.min(from + step * (slots as i32 - 1)), step: self.step }
+        })
     }
 
     fn points(self, grid: &[f64]) -> Vec<(Timestamp, f64)> {
@@ -76,6 +85,16 @@ impl Slice {
 }
 
 impl Job {
+    /// All of it as one slice, whose points lie on the slots of the rings.
+    pub(super) fn whole(&self) -> Slice {
+        let step = self.step.max(1);
+        let time = |slot: i64| chrono::DateTime::from_timestamp(slot * i64::from(step), 0);
+        let first = self.from.timestamp().div_euclid(i64::from(step)) + 1;
+        let last = self.to.timestamp().div_euclid(i64::from(step));
+        let from = time(first).unwrap_or(self.from);
+        Slice { from, to: time(last).unwrap_or(self.to), step }
+    }
+
     /// Slices whose points lie on the slots of the rings, newest first: what is looked at is filled first.
     fn slices(&self) -> Vec<Slice> {
         let step = i64::from(self.step.max(1));
@@ -209,7 +228,7 @@ impl Work<'_> {
         let profile = self.profile;
         let fresh = profile.fresh_for().num_seconds();
         if let Some(c) = &profile.cadvisor {
-            let cores = self.by_pods(namespace, pods, &c.by, slice, |l| cpu(profile, c, l)).await?;
+            let cores = self.by_pods(namespace, pods, &c.by, slice, |l| cpu(profile, c, l, profile.window_s())).await?;
             let bytes = self.by_pods(namespace, pods, &c.by, slice, |l| memory(c, l, Some(fresh))).await?;
             for (signal, grids) in [(Signal::Cpu, cores), (Signal::Memory, bytes)] {
                 for (workload, grid) in grids {
@@ -326,7 +345,12 @@ impl Work<'_> {
 }
 
 /// Adds tracks to the grids of their owners.
-fn add(grids: &mut BTreeMap<usize, Grid>, tracks: &[Track], slice: Slice, owner: impl Fn(&Labels) -> Option<usize>) {
+pub(super) fn add(
+    grids: &mut BTreeMap<usize, Grid>,
+    tracks: &[Track],
+    slice: Slice,
+    owner: impl Fn(&Labels) -> Option<usize>,
+) {
     for track in tracks {
         let Some(workload) = owner(&track.labels) else { continue };
         let grid = grids.entry(workload).or_insert_with(|| vec![f64::NAN; slice.slots()]);
@@ -352,6 +376,11 @@ impl Waiting {
     /// `key` lacks everything since `from`.
     pub fn add(&mut self, key: WorkloadKey, from: Timestamp) {
         self.0.entry(key).and_modify(|f| *f = (*f).min(from)).or_insert(from);
+    }
+
+    /// How many wait.
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// Takes the workloads that lack most, those within an hour of the worst together.

@@ -4,20 +4,26 @@
 use super::backfill::{self, Filled, Job, Waiting};
 use super::batch::Batch;
 use super::book::Book;
+use super::calls;
+use super::long;
+use super::past;
 use super::pods::PodIndex;
 use super::queries::Live;
 use super::slo::{self, Kept};
 use crate::config::Settings;
+use crate::model::failure::{Call, Past};
+use crate::model::prediction::LongHistory;
 use crate::model::snapshot::{MetricsView, Snapshot, SourceState};
+use crate::model::time;
 use crate::model::time::Timestamp;
 use crate::monitor::prometheus::client::Limits;
 use crate::monitor::prometheus::discover::{self, Wanted};
 use crate::monitor::prometheus::{Profile, PromClient, PromError, profile};
-use chrono::{TimeDelta, Utc};
+use chrono::{DurationRound as _, TimeDelta};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -31,14 +37,31 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const REDETECT: TimeDelta = TimeDelta::minutes(10);
 /// SLOs are asked at most this often.
 const SLO_EVERY: TimeDelta = TimeDelta::seconds(60);
+/// Two weeks of hours are read again so long after a failure.
+const LONG_AGAIN: TimeDelta = TimeDelta::minutes(5);
+/// After an hour is full its last samples may still be on their way.
+const HOUR_SETTLES: TimeDelta = TimeDelta::minutes(1);
 
 /// The running collector. It ends when the token it was given is cancelled.
 #[derive(Debug)]
 pub struct MetricsHandle {
     /// What is known; a new view with every step and every change of state.
     pub views: watch::Receiver<Arc<MetricsView>>,
+    /// Asks for what failure prediction learns from.
+    pub asks: mpsc::Sender<Ask>,
     /// The task, to be awaited after cancelling.
     pub task: JoinHandle<()>,
+}
+
+/// What is asked of the past.
+#[derive(Debug)]
+pub struct Ask {
+    /// From when.
+    pub from: Timestamp,
+    /// Until when.
+    pub to: Timestamp,
+    /// Where the answer goes. Dropped without one when the server is lost.
+    pub answer: oneshot::Sender<Past>,
 }
 
 /// Starts the collector. `kube` is needed for `prometheus = "auto"`: a client that does not retry by itself.
@@ -51,6 +74,7 @@ pub fn spawn(
     cancel: CancellationToken,
 ) -> MetricsHandle {
     let (out, views) = watch::channel(Arc::new(MetricsView::default()));
+    let (asks, asked) = mpsc::channel(1);
     let span = TimeDelta::from_std(settings.monitor.history).unwrap_or(TimeDelta::hours(24));
     let collector = Collector {
         limits: Limits::from_settings(&settings.monitor),
@@ -59,10 +83,15 @@ pub fn spawn(
         state: SourceState::Unknown,
         profile: None,
         waiting: Waiting::default(),
+        filling: 0,
         known: HashSet::new(),
+        long: Arc::default(),
+        long_due: Timestamp::UNIX_EPOCH,
         span,
         settings,
         kube,
+        calls: Arc::from([]),
+        asked,
         snapshots,
         out,
     };
@@ -72,7 +101,7 @@ pub fn spawn(
             () = collector.run() => {}
         }
     });
-    MetricsHandle { views, task }
+    MetricsHandle { views, asks, task }
 }
 
 /// Whole seconds, at least 5.
@@ -91,8 +120,15 @@ struct Collector {
     state: SourceState,
     profile: Option<Arc<Profile>>,
     waiting: Waiting,
+    /// Workloads whose past is being read.
+    filling: usize,
     /// Workloads whose past was asked for.
     known: HashSet<crate::model::object::WorkloadKey>,
+    /// Two weeks of hours, and when they are to be read again.
+    long: Arc<LongHistory>,
+    long_due: Timestamp,
+    calls: Arc<[Call]>,
+    asked: mpsc::Receiver<Ask>,
     span: TimeDelta,
 }
 
@@ -101,6 +137,8 @@ enum Done {
     Slos(Vec<Kept>),
     Profile(Result<Box<Profile>, PromError>),
     Backfill(Job, Result<usize, PromError>),
+    Long(Result<LongHistory, PromError>),
+    Past,
 }
 
 /// Background work of one connection; all of it ends with the connection.
@@ -110,6 +148,8 @@ struct Jobs {
     backfill: Option<AbortOnDropHandle<()>>,
     slos: Option<AbortOnDropHandle<()>>,
     detect: Option<AbortOnDropHandle<()>>,
+    long: Option<AbortOnDropHandle<()>>,
+    past: Option<AbortOnDropHandle<()>>,
     slos_asked: Option<Timestamp>,
     detected: Timestamp,
 }
@@ -123,7 +163,7 @@ impl Collector {
             return;
         }
         let mut wait = FIRST_WAIT;
-        self.state = SourceState::Syncing { since: Utc::now() };
+        self.state = SourceState::Syncing { since: time::now() };
         self.publish();
         loop {
             let why = match self.connect(&wanted).await {
@@ -133,7 +173,7 @@ impl Collector {
                 }
                 Err(why) => why,
             };
-            self.fail(&why, Utc::now());
+            self.fail(&why, time::now());
             self.rest(wait, &why).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
@@ -145,14 +185,14 @@ impl Collector {
         while tokio::time::Instant::now() < until {
             let next = (tokio::time::Instant::now() + Duration::from_secs(5)).min(until);
             tokio::time::sleep_until(next).await;
-            self.fail(why, Utc::now());
+            self.fail(why, time::now());
         }
     }
 
     async fn connect(&mut self, wanted: &Wanted) -> Result<(PromClient, Profile), String> {
         let found = discover::connect(wanted, &self.settings.connection, self.limits, self.kube.as_ref()).await;
         let client = found.map_err(|e| e.to_string())?.ok_or("Prometheus is turned off")?;
-        let profile = profile::detect(&client, &self.nodes(), Utc::now()).await.map_err(|e| e.to_string())?;
+        let profile = profile::detect(&client, &self.nodes(), time::now()).await.map_err(|e| e.to_string())?;
         Ok((client, profile))
     }
 
@@ -174,6 +214,7 @@ impl Collector {
         self.state = SourceState::Failed { since, last, why: why.clone() };
         let limit = self.fresh_for();
         self.book.lost(&why, limit, now);
+        self.calls = Arc::from([]);
         for kept in &mut self.kept {
             kept.age(now, limit);
         }
@@ -190,6 +231,9 @@ impl Collector {
             slos: self.kept.iter().map(|k| k.readings.clone()).collect(),
             node_memory: self.book.nodes(),
             saturated: self.book.saturated(),
+            long: self.long.clone(),
+            calls: self.calls.clone(),
+            filling: self.waiting.count() + self.filling,
         }));
     }
 
@@ -203,7 +247,7 @@ impl Collector {
 
     /// Runs until the server is lost; gives the reason.
     async fn session(&mut self, client: PromClient, profile: Profile) -> PromError {
-        let now = Utc::now();
+        let now = time::now();
         // What could not be asked while it was lost is filled like everything else that lies in the past.
         if let SourceState::Failed { last: Some(lost), .. } = self.state {
             for key in &self.known {
@@ -213,7 +257,8 @@ impl Collector {
         let mut live = self.adopt(profile, now);
         let (done, mut finished) = mpsc::channel(8);
         let (filled, mut points) = mpsc::channel(64);
-        let mut jobs = Jobs { done, filled, backfill: None, slos: None, detect: None, slos_asked: None, detected: now };
+        let (backfill, slos, detect, long, past, slos_asked) = (None, None, None, None, None, None);
+        let mut jobs = Jobs { done, filled, backfill, slos, detect, long, past, slos_asked, detected: now };
         let mut next = tokio::time::Instant::now();
         loop {
             tokio::select! {
@@ -223,7 +268,7 @@ impl Collector {
                         return e;
                     }
                     self.start(&mut jobs, &client);
-                    next = tokio::time::Instant::now() + until_slot(Utc::now(), self.book.step());
+                    next = tokio::time::Instant::now() + time::real(until_slot(time::now(), self.book.step()));
                 }
                 // The first pods do not wait for the next slot: nobody looks at an empty table for a minute.
                 Ok(()) = self.snapshots.changed(), if self.known.is_empty() => {
@@ -231,13 +276,14 @@ impl Collector {
                         next = tokio::time::Instant::now();
                     }
                 }
+                Some(ask) = self.asked.recv(), if jobs.past.is_none() => self.read_past(&mut jobs, &client, ask),
                 Some(Filled { key, signal, points }) = points.recv() => self.book.fill(&key, signal, &points),
                 Some(message) = finished.recv() => match message {
                     Done::Slos(kept) => {
                         (self.kept, jobs.slos) = (kept, None);
                         self.publish();
                     }
-                    Done::Profile(Ok(profile)) => (live, jobs.detect) = (self.adopt(*profile, Utc::now()), None),
+                    Done::Profile(Ok(profile)) => (live, jobs.detect) = (self.adopt(*profile, time::now()), None),
                     Done::Profile(Err(e)) => {
                         // The next step tells whether the server is lost; until then the old profile serves.
                         tracing::warn!("the metrics profile could not be read again: {e}");
@@ -247,12 +293,18 @@ impl Collector {
                         jobs.backfill = None;
                         self.filled(&job, result);
                     }
+                    Done::Past => jobs.past = None,
+                    Done::Long(result) => {
+                        jobs.long = None;
+                        self.remember(result, time::now());
+                    }
                 },
             }
         }
     }
 
     fn filled(&mut self, job: &Job, result: Result<usize, PromError>) {
+        self.filling = 0;
         match result {
             Ok(refused) => {
                 tracing::info!("history of {} workloads filled, {refused} queries refused", job.keys.len());
@@ -265,15 +317,34 @@ impl Collector {
         }
     }
 
+    /// Takes two weeks of hours over; what an earlier reading brought outlives one that fails.
+    fn remember(&mut self, result: Result<LongHistory, PromError>, now: Timestamp) {
+        match result {
+            Ok(history) => {
+                let full = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now) + TimeDelta::hours(1);
+                self.long_due = full + HOUR_SETTLES;
+                self.long = Arc::new(history);
+            }
+            Err(e) => {
+                self.long_due = now + LONG_AGAIN;
+                let failed = Some((now, e.to_string().into()));
+                self.long = Arc::new(LongHistory { failed, ..(*self.long).clone() });
+            }
+        }
+        self.publish();
+    }
+
     async fn tick(&mut self, client: &PromClient, live: &Live) -> Result<(), PromError> {
-        let batch = Batch::fetch(client, live).await;
+        let Some(profile) = self.profile.clone() else { return Ok(()) };
+        let (batch, calls) = tokio::join!(Batch::fetch(client, live), calls::ask(client, &profile));
         if let Some(e) = batch.lost() {
             return Err(e.clone());
         }
-        let Some(profile) = self.profile.clone() else { return Ok(()) };
-        let (now, snapshot) = (Utc::now(), self.snapshots.borrow_and_update().clone());
+        let (now, snapshot) = (time::now(), self.snapshots.borrow_and_update().clone());
         let index = PodIndex::new(&snapshot);
         self.book.absorb(&index, &snapshot.nodes, &profile, &batch, now);
+        // What is not answered is not known: dependencies are not judged then.
+        self.calls = calls.map_or_else(|_| Arc::from([]), |answers| calls::read(&index, &answers).into());
         for workload in snapshot.workloads.iter().filter(|w| !self.known.contains(&w.key)) {
             let born = workload.created.unwrap_or(now - self.span);
             self.waiting.add(workload.key.clone(), born.max(now - self.span));
@@ -285,19 +356,44 @@ impl Collector {
         Ok(())
     }
 
+    /// Reads what failure prediction learns from, for all workloads there are.
+    fn read_past(&self, jobs: &mut Jobs, client: &PromClient, ask: Ask) {
+        let Some(profile) = self.profile.clone() else { return };
+        let (done, client, snapshot) = (jobs.done.clone(), client.aside(), self.snapshots.borrow().clone());
+        let keys = snapshot.workloads.iter().map(|w| w.key.clone()).collect();
+        let job = Job { keys, from: ask.from, to: ask.to, step: self.book.step() };
+        jobs.past = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            match past::read(&client, &profile, &PodIndex::new(&snapshot), &job).await {
+                // Whoever no longer waits needs no answer.
+                Ok(past) => drop(ask.answer.send(past)),
+                Err(e) => tracing::warn!("the past could not be read: {e}"),
+            }
+            let _ = done.send(Done::Past).await;
+        })));
+    }
+
     /// Starts background work that is due and not under way.
     fn start(&mut self, jobs: &mut Jobs, client: &PromClient) {
         let Some(profile) = self.profile.clone() else { return };
-        let (now, snapshot) = (Utc::now(), self.snapshots.borrow().clone());
+        let (now, snapshot) = (time::now(), self.snapshots.borrow().clone());
         if jobs.backfill.is_none()
             && let Some(job) = self.waiting.take(now, self.book.step())
         {
+            self.filling = job.keys.len();
             let (done, filled, client) = (jobs.done.clone(), jobs.filled.clone(), client.aside());
-            let (profile, snapshot) = (profile.clone(), snapshot);
+            let (profile, snapshot) = (profile.clone(), snapshot.clone());
             jobs.backfill = Some(AbortOnDropHandle::new(tokio::spawn(async move {
                 let index = PodIndex::new(&snapshot);
                 let result = backfill::run(&client, &profile, &index, &job, &filled).await;
                 let _ = done.send(Done::Backfill(job, result)).await;
+            })));
+        }
+        if jobs.long.is_none() && now >= self.long_due && !snapshot.workloads.is_empty() {
+            let (done, client, profile) = (jobs.done.clone(), client.aside(), profile.clone());
+            let snapshot = snapshot.clone();
+            jobs.long = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                let found = long::read(&client, &profile, &PodIndex::new(&snapshot), now).await;
+                let _ = done.send(Done::Long(found)).await;
             })));
         }
         let due = |last: Option<Timestamp>, every| last.is_none_or(|at| now.signed_duration_since(at) >= every);
@@ -308,7 +404,7 @@ impl Collector {
             jobs.slos = Some(AbortOnDropHandle::new(tokio::spawn(async move {
                 let mut new = Vec::with_capacity(kept.len());
                 for (slo, kept) in slos.slo.iter().zip(kept) {
-                    new.push(slo::refresh(&client, &profile, slo, kept, Utc::now()).await);
+                    new.push(slo::refresh(&client, &profile, slo, kept, time::now()).await);
                 }
                 let _ = done.send(Done::Slos(new)).await;
             })));
@@ -317,7 +413,7 @@ impl Collector {
             jobs.detected = now;
             let (done, client, nodes) = (jobs.done.clone(), client.aside(), self.nodes());
             jobs.detect = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-                let found = profile::detect(&client, &nodes, Utc::now()).await.map(Box::new);
+                let found = profile::detect(&client, &nodes, time::now()).await.map(Box::new);
                 let _ = done.send(Done::Profile(found)).await;
             })));
         }

@@ -5,6 +5,7 @@ use super::*;
 use crate::config::settings::Connection;
 use crate::model::object::{WorkloadKey, WorkloadKind};
 use crate::model::series::Signal;
+use crate::model::time;
 use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -12,7 +13,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 /// A small Prometheus: cAdvisor series of one pod, scraped every 15 s, and nothing else.
 fn prometheus(request: &Request) -> ResponseTemplate {
     let query = request.url.query_pairs().find(|(k, _)| k == "query").map(|(_, v)| v.into_owned()).unwrap_or_default();
-    let now = Utc::now().timestamp();
+    let now = time::now().timestamp();
     let vector = |labels: Value, value: String| {
         json!({"status": "success", "data": {"resultType": "vector",
             "result": [{"metric": labels, "value": [now, value]}]}})
@@ -81,7 +82,7 @@ async fn live_values_come_first_then_the_past_and_an_outage_is_survived() {
     assert_eq!(view.profile.as_ref().unwrap().scrape_interval_s, Some(15.0));
     let view = until(&mut handle, |v| v.workloads[&web()].history(Signal::Cpu).len() >= 3).await;
     let past = view.workloads[&web()].history(Signal::Memory);
-    assert!(past.range(Utc::now() - TimeDelta::hours(2), Utc::now()).any(|(_, v)| v == 1000.0));
+    assert!(past.range(time::now() - TimeDelta::hours(2), time::now()).any(|(_, v)| v == 1000.0));
 
     drop(healthy);
     let view = until(&mut handle, |v| matches!(v.state, SourceState::Failed { .. })).await;

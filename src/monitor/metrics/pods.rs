@@ -66,6 +66,17 @@ impl PodIndex {
         index
     }
 
+    /// Knows these workloads by name, and none of their pods: for the past, where pods go by the shape of their names.
+    pub fn of_keys(keys: impl IntoIterator<Item = WorkloadKey>) -> Self {
+        let mut index = Self::default();
+        for (number, key) in keys.into_iter().enumerate() {
+            let names = index.by_name.entry(key.namespace.clone()).or_default();
+            names.workloads.insert((key.name.clone(), key.kind.clone()), number);
+            index.workloads.push((key, 0..0));
+        }
+        index
+    }
+
     /// The number of a pod that is there.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<usize> {
         self.by_name.get(namespace)?.pods.get(name).copied()
@@ -136,7 +147,7 @@ mod tests {
             number: 1,
             name: "cart-green-5f6".into(),
             uid: "u".into(),
-            created: chrono::Utc::now(),
+            created: crate::model::time::now(),
             desired: 0,
             ready: 0,
             available: 0,

@@ -43,7 +43,7 @@ impl Live {
         let window = profile.window_s();
         let cluster = profile.cluster.as_deref().unwrap_or_default();
         Self {
-            cpu: cadvisor.map(|c| cpu(profile, c, "")),
+            cpu: cadvisor.map(|c| cpu(profile, c, "", window)),
             memory: cadvisor.map(|c| memory(c, "", None)),
             sampled: cadvisor.map(sampled),
             families: profile.requests.iter().map(|r| family(r, &join([cluster]), window)).collect(),
@@ -62,12 +62,12 @@ fn containers(c: &Cadvisor, extra: &str) -> String {
     join([c.selector.as_str(), &container, if c.has_image { "image!=\"\"" } else { "" }, extra])
 }
 
-/// Cores per pod. `max` first: two Prometheus replicas or two kubelet endpoints hold the same series.
-pub fn cpu(profile: &Profile, c: &Cadvisor, extra: &str) -> String {
+/// Cores per pod over `window` seconds; a recording rule has a window of its own. `max` first: two Prometheus replicas or two kubelet endpoints hold the same series.
+pub fn cpu(profile: &Profile, c: &Cadvisor, extra: &str, window: u32) -> String {
     let pods = c.by.clause();
     let source = match &c.cpu_rule {
         Some(rule) => format!("{rule}{{{}}}", join([profile.cluster.as_deref().unwrap_or_default(), extra])),
-        None => format!("rate(container_cpu_usage_seconds_total{{{}}}[{}s])", containers(c, extra), profile.window_s()),
+        None => format!("rate(container_cpu_usage_seconds_total{{{}}}[{window}s])", containers(c, extra)),
     };
     format!("sum by ({pods}) (max by ({pods},{}) ({source}))", c.container)
 }

@@ -3,6 +3,7 @@
 use super::super::queries::tests::profile;
 use super::*;
 use crate::config::settings::Connection;
+use crate::model::time;
 use crate::monitor::prometheus::Transport;
 use crate::monitor::prometheus::client::Limits;
 use serde_json::json;
@@ -19,7 +20,7 @@ async fn server(age: i64, requests: &'static str) -> (MockServer, PromClient) {
     let server = MockServer::start().await;
     let answer = move |request: &Request| {
         let pairs: HashMap<String, String> = request.url.query_pairs().into_owned().collect();
-        let now = chrono::Utc::now().timestamp();
+        let now = time::now().timestamp();
         if request.url.path().ends_with("/values") {
             return ResponseTemplate::new(200)
                 .set_body_json(json!({"status": "success", "data": ["0.1", "0.30", "+Inf"]}));
@@ -48,7 +49,7 @@ async fn server(age: i64, requests: &'static str) -> (MockServer, PromClient) {
 
 async fn fresh(slo: &Slo, age: i64, requests: &'static str) -> Kept {
     let (_server, client) = server(age, requests).await;
-    refresh(&client, &profile(), slo, Kept::new(slo), chrono::Utc::now()).await
+    refresh(&client, &profile(), slo, Kept::new(slo), time::now()).await
 }
 
 #[tokio::test]
@@ -76,8 +77,8 @@ async fn no_requests_and_dead_counters_are_not_a_good_share() {
     assert_eq!(kept.readings.events.state(), "zero");
     let (_server, client) = server(600, "10").await;
     let mut before = Kept::new(&slo(Indicator::Errors));
-    before.readings.bad[0] = Reading::Value { value: 0.5, at: chrono::Utc::now() - TimeDelta::seconds(1) };
-    let kept = refresh(&client, &profile(), &slo(Indicator::Errors), before, chrono::Utc::now()).await;
+    before.readings.bad[0] = Reading::Value { value: 0.5, at: time::now() - TimeDelta::seconds(1) };
+    let kept = refresh(&client, &profile(), &slo(Indicator::Errors), before, time::now()).await;
     assert_eq!(kept.readings.bad[0].state(), "stale");
     assert_eq!(kept.readings.bad[1], Reading::Absent);
 }
@@ -87,19 +88,19 @@ async fn own_queries_get_their_window_and_bad_names_say_so() {
     let own =
         Indicator::Query { bad: "sum(rate(e{code=~\"5..\"}[$window]))".into(), total: "sum(rate(t[$window]))".into() };
     let (server, client) = server(0, "10").await;
-    let kept = refresh(&client, &profile(), &slo(own.clone()), Kept::new(&slo(own)), chrono::Utc::now()).await;
+    let kept = refresh(&client, &profile(), &slo(own.clone()), Kept::new(&slo(own)), time::now()).await;
     assert!(kept.readings.bad[6].fresh().is_some());
     let asked = server.received_requests().await.unwrap();
     assert!(asked.iter().any(|r| r.url.query().unwrap_or_default().contains("%5B3d%5D")));
     let bad = Slo { workload: "cart".into(), ..slo(Indicator::Errors) };
-    let kept = refresh(&client, &profile(), &bad, Kept::new(&bad), chrono::Utc::now()).await;
+    let kept = refresh(&client, &profile(), &bad, Kept::new(&bad), time::now()).await;
     assert!(matches!(&kept.readings.events, Reading::Failed { why } if why.contains("namespace/Kind/name")));
 }
 
 #[tokio::test]
 async fn long_windows_are_not_asked_every_minute() {
     let (server, client) = server(0, "10").await;
-    let (slo, now) = (slo(Indicator::Errors), chrono::Utc::now());
+    let (slo, now) = (slo(Indicator::Errors), time::now());
     let first = refresh(&client, &profile(), &slo, Kept::new(&slo), now).await;
     let before = server.received_requests().await.unwrap().len();
     refresh(&client, &profile(), &slo, first, now + TimeDelta::seconds(60)).await;

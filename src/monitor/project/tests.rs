@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::pod::{ContainerRow, Phase, PodRow};
+use crate::model::time;
 use crate::monitor::lite::PodLite;
 use serde_json::{Value, json};
 
@@ -129,7 +130,7 @@ fn a_template_names_the_config_maps_it_cannot_start_without() {
             "volumes": [{"name": "v", "configMap": {"name": "settings"}},
                         {"name": "w", "projected": {"sources": [{"configMap": {"name": "ca"}}, {"serviceAccountToken": {}}]}}]}}}}))
     .unwrap();
-    let c = controller(&WorkloadKind::Deployment, &raw, &mut Interner::default(), chrono::Utc::now());
+    let c = controller(&WorkloadKind::Deployment, &raw, &mut Interner::default(), time::now());
     assert_eq!(c.config_maps.iter().map(|m| &**m).collect::<Vec<_>>(), ["ca", "flags", "settings"]);
     assert_eq!((c.replicas.desired, c.enabled), (0, Some(false)));
 }

@@ -10,7 +10,7 @@
 //! use kansole::model::object::Resource;
 //! use std::sync::Arc;
 //!
-//! let now = chrono::Utc::now();
+//! let now = kansole::model::time::now();
 //! let mut table = Table::new(2000, None);
 //! let pods = Arc::new(Feed { watched: Watched::of(&Resource::PODS).unwrap(), namespace: None });
 //! let pod: PodLite = serde_json::from_str(

@@ -4,8 +4,9 @@ use super::*;
 use crate::model::cluster::Owner;
 use crate::model::object::{Resource, WorkloadKind};
 use crate::model::snapshot::SourceState;
+use crate::model::time;
 use crate::monitor::feed::{Feed, Object, Watched, What};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 struct Fixture {
@@ -33,7 +34,7 @@ fn object(resource: &Resource, raw: Value) -> Object {
 
 impl Fixture {
     fn new() -> Self {
-        Self { table: Table::new(4, None), now: Utc::now() }
+        Self { table: Table::new(4, None), now: time::now() }
     }
 
     fn apply(&mut self, resource: &Resource, change: Change) {

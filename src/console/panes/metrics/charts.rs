@@ -1,4 +1,4 @@
-//! The charts of one workload: six frames for the seven signals, with limits, requests and rollouts.
+//! The charts of one workload: six frames for the seven signals, with limits, requests, rollouts and incidents.
 
 use super::super::show;
 use super::super::usage::Bounds;
@@ -76,8 +76,10 @@ pub fn draw(buf: &mut Buffer, area: Rect, ctx: &Ctx, view: &View, frame: usize, 
                 }),
             })
             .collect(),
+        band: None,
         levels: levels.into_iter().filter_map(|(v, role)| Some(Level { value: v?, role })).collect(),
         marks: w.revisions.iter().map(|r| r.created.timestamp() as f64).collect(),
+        spans: show::spans(&world.incidents, &w.key, ctx.now),
         unit,
         missing: Some(missing(world, metrics.map(|m| m.now(signals[0])))),
     };

@@ -185,6 +185,11 @@ impl Metrics {
             note = format!("{} until {}", short(span.length), end.format("%H:%M:%S UTC"));
         }
         let k = &w.key;
+        let to = self.end.unwrap_or(ctx.now);
+        let seen = show::spans(&world.incidents, k, ctx.now);
+        if seen.iter().any(|s| s.1 >= (to - span.length).timestamp() as f64 && s.0 <= to.timestamp() as f64) {
+            note += if ctx.theme.glyphs.ascii { ", = incident" } else { ", ━ incident" };
+        }
         let title = format!("{}/{} {}", k.namespace, k.name, k.kind.as_str());
         let buf = frame.buffer_mut();
         rule(buf, ctx.theme, area, &title, &note, ctx.focused && self.look != Look::List);

@@ -1,4 +1,4 @@
-//! One finding in full: the evidence it rests on, and what is planned against it.
+//! One finding or incident in full: the evidence it rests on, and what is planned or can be done against it.
 
 use super::super::show;
 use super::action_for;
@@ -6,7 +6,9 @@ use crate::autopilot::world::World;
 use crate::console::pane::Ctx;
 use crate::console::theme::Role;
 use crate::console::widgets::lines::Lines;
+use crate::console::widgets::unit::Unit;
 use crate::model::finding::Finding;
+use crate::model::incident::{Incident, Measure};
 use crate::model::time::age;
 
 /// The finding as text.
@@ -44,6 +46,54 @@ pub fn lines(f: &Finding, world: &World, ctx: &Ctx) -> Lines {
         }
     }
     l
+}
+
+/// The incident as text.
+pub fn incident(i: &Incident, world: &World, ctx: &Ctx) -> Lines {
+    let mut l = Lines::default();
+    let (glyph, role) = show::severity(show::badness(i.severity), &ctx.theme.glyphs);
+    l.add(2, vec![(format!("{glyph} "), role), (i.title.to_string(), Role::Title)]);
+    if let Some((at, why)) = i.ended {
+        l.text(format!("Over since {} ago: {}.", age(ctx.now, at), why.words()), Role::Good);
+    } else if !world.incidents.all.iter().any(|now| now.id == i.id) {
+        l.text("Gone: its workload is not watched any more.", Role::Good);
+    }
+    l.field("severity", format!("{:.2} of 1", i.severity), role);
+    l.field("class", i.class.as_str(), Role::Text);
+    l.field("subject", i.key.to_string(), Role::Text);
+    let seen = format!(
+        "{} ago, {}; seen {} ago",
+        age(ctx.now, i.since),
+        i.since.format("%F %T UTC"),
+        age(ctx.now, i.last_seen)
+    );
+    l.field("since", seen, Role::Text);
+    l.head("Evidence");
+    for (n, m) in i.evidence.iter().enumerate() {
+        let unit = Unit::of(m.signal);
+        let says = format!("{} {}, {} expected", m.signal.title(), unit.show(m.observed), unit.show(m.expected));
+        l.item(&format!("{}.", n + 1), vec![(says, Role::Text)]);
+        let far = format!("{}, {} ago", how_far(m), age(ctx.now, m.at));
+        l.add(3, vec![("   ".into(), Role::Text), (far, Role::Muted)]);
+    }
+    if !i.changes.is_empty() {
+        l.head("Changes before it");
+        for c in &i.changes {
+            let role = if c.rollout { Role::Warning } else { Role::Text };
+            let when = format!("  {} ago, {}", age(ctx.now, c.at), c.at.format("%T UTC"));
+            l.item("-", vec![(c.what.to_string(), role), (when, Role::Muted)]);
+        }
+    }
+    l.head("What to do");
+    l.text(i.remedy.to_string(), Role::Text);
+    l
+}
+
+/// How far outside: in usual distances, and how improbable.
+fn how_far(m: &Measure) -> String {
+    let side = if m.distance < 0.0 { "below" } else { "above" };
+    let chance = if m.tail < 1e-6 { "less than 1 in a million".into() } else { format!("1 in {:.0}", 1.0 / m.tail) };
+    format!("{:.1} usual distances {side} what was expected then, {chance} by its own past", m.distance.abs())
 }
 
 fn plan(l: &mut Lines, f: &Finding, world: &World, ctx: &Ctx) {

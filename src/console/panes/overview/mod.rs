@@ -1,6 +1,7 @@
 //! Overview: is anything wrong, what is being done about it, and can what is shown be trusted?
 
 mod detail;
+mod entry;
 mod sections;
 
 use super::health::Tally;
@@ -15,9 +16,10 @@ use crate::console::widgets::filter::{Field, Filter};
 use crate::console::widgets::table::{Cell, Column, Table};
 use crate::console::widgets::text::{flow, put_line, rule};
 use crate::model::action::QueueItem;
-use crate::model::finding::{Finding, FindingId, Severity, Subject};
+use crate::model::finding::{FindingId, Severity, Subject};
 use crate::model::mode::Mode;
 use crate::model::time::age;
+use entry::Entry;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use std::sync::Arc;
@@ -43,11 +45,12 @@ pub struct Overview {
     filter: Filter,
     sort: usize,
     reverse: bool,
+    entries: Vec<Entry>,
     rows: Vec<u32>,
     cursor: Cursor<FindingId>,
     /// The operator has moved the cursor. Until then it stays on the first line, whatever comes in above.
     chosen: bool,
-    detail: Option<(Arc<Finding>, Scroll)>,
+    detail: Option<(Entry, Scroll)>,
     tally: Tally,
 }
 
@@ -60,13 +63,14 @@ pub fn action_for<'a>(world: &'a World, finding: &str) -> Option<&'a Arc<QueueIt
 impl Overview {
     fn rebuild(&mut self) {
         let Some(world) = self.world.clone() else { return };
-        let findings = &world.findings;
+        self.entries = Entry::all(&world);
+        let entries = &self.entries;
         let mut rows: Vec<u32> =
-            (0..findings.len() as u32).filter(|&i| passes(&self.filter, &findings[i as usize])).collect();
+            (0..entries.len() as u32).filter(|&i| passes(&self.filter, &entries[i as usize])).collect();
         match SORTS[self.sort] {
-            4 => rows.sort_by_key(|&i| std::cmp::Reverse(findings[i as usize].since)),
-            2 => rows.sort_by(|&a, &b| findings[a as usize].subject.cmp(&findings[b as usize].subject)),
-            1 => rows.sort_by_key(|&i| findings[i as usize].fault.class()),
+            4 => rows.sort_by_key(|&i| std::cmp::Reverse(entries[i as usize].since())),
+            2 => rows.sort_by_cached_key(|&i| entries[i as usize].subject()),
+            1 => rows.sort_by_key(|&i| entries[i as usize].class()),
             _ => {}
         }
         if self.reverse {
@@ -76,24 +80,24 @@ impl Overview {
         if !self.chosen {
             self.cursor = Cursor::default();
         }
-        let rows = &self.rows;
-        self.cursor.sync(rows.len(), |i| findings[rows[i] as usize].id.clone());
+        let (rows, entries) = (&self.rows, &self.entries);
+        self.cursor.sync(rows.len(), |i| entries[rows[i] as usize].id().clone());
     }
 
-    fn selected(&self) -> Option<&Arc<Finding>> {
-        if let Some((finding, _)) = &self.detail {
-            return Some(finding);
+    fn selected(&self) -> Option<&Entry> {
+        if let Some((entry, _)) = &self.detail {
+            return Some(entry);
         }
-        self.world.as_ref()?.findings.get(*self.rows.get(self.cursor.index())? as usize)
+        self.entries.get(*self.rows.get(self.cursor.index())? as usize)
     }
 
     fn step(&mut self, motion: Motion) {
         if let Some((_, scroll)) = &mut self.detail {
             scroll.step(motion);
-        } else if let Some(world) = &self.world {
+        } else {
             self.chosen = true;
-            let rows = &self.rows;
-            self.cursor.step(motion, rows.len(), |i| world.findings[rows[i] as usize].id.clone());
+            let (rows, entries) = (&self.rows, &self.entries);
+            self.cursor.step(motion, rows.len(), |i| entries[rows[i] as usize].id().clone());
         }
     }
 
@@ -101,42 +105,47 @@ impl Overview {
         let note = if self.filter.is_empty() {
             self.cursor.position(self.rows.len())
         } else {
-            format!("filter {}, {} of {}", self.filter.source(), self.rows.len(), world.findings.len())
+            format!("filter {}, {} of {}", self.filter.source(), self.rows.len(), self.entries.len())
         };
         let buf = frame.buffer_mut();
-        rule(buf, ctx.theme, area, &format!("Findings {}", world.findings.len()), &note, ctx.focused);
+        let title = match world.incidents.open().count() {
+            0 => format!("Findings {}", world.findings.len()),
+            n => format!("Findings {}, incidents {n}", world.findings.len()),
+        };
+        rule(buf, ctx.theme, area, &title, &note, ctx.focused);
         let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
         let empty = sections::nothing_found(world, !self.filter.is_empty());
         let table =
             Table { columns: &COLUMNS, sort: Some((SORTS[self.sort], self.reverse)), empty: &empty, theme: ctx.theme };
-        table.draw(buf, body, &self.cursor, self.rows.len(), |i| {
-            row(&world.findings[self.rows[i] as usize], world, ctx)
-        });
+        table.draw(buf, body, &self.cursor, self.rows.len(), |i| row(&self.entries[self.rows[i] as usize], world, ctx));
     }
 }
 
-fn passes(filter: &Filter, f: &Finding) -> bool {
-    let subject = f.subject.to_string();
-    let (ns, kind, node): (&str, &str, &str) = match &f.subject {
+fn passes(filter: &Filter, e: &Entry) -> bool {
+    let about = e.subject();
+    let subject = about.to_string();
+    let (ns, kind, node): (&str, &str, &str) = match &about {
         Subject::Workload(k) => (&k.namespace, k.kind.as_str(), ""),
         Subject::Node(n) => ("", "Node", n),
         Subject::Cluster => ("", "Cluster", ""),
     };
     filter.passes(&[
         (Field::Text, &subject),
-        (Field::Text, &f.title),
-        (Field::Class, f.fault.class()),
+        (Field::Text, e.title()),
+        (Field::Class, e.class()),
         (Field::Namespace, ns),
         (Field::Kind, kind),
         (Field::Node, node),
-        (Field::Health, show::severity_word(f.severity)),
-        (Field::Health, if f.severity >= Severity::High { "bad" } else { "warning" }),
+        (Field::Health, show::severity_word(e.severity())),
+        (Field::Health, if e.severity() >= Severity::High { "bad" } else { "warning" }),
     ])
 }
 
-fn row<'a>(f: &'a Finding, world: &'a World, ctx: &Ctx) -> Vec<Cell<'a>> {
-    let (glyph, role) = show::severity(f.severity, &ctx.theme.glyphs);
-    let plan = match (action_for(world, &f.id), world.unplanned.get(&f.id)) {
+fn row<'a>(e: &'a Entry, world: &'a World, ctx: &Ctx) -> Vec<Cell<'a>> {
+    let (glyph, role) = show::severity(e.severity(), &ctx.theme.glyphs);
+    let (id, subject) = (e.id(), e.subject());
+    let plan = match (action_for(world, id), world.unplanned.get(id)) {
+        _ if e.finding().is_none() => Cell::muted("shown only"),
         (Some(item), _) if item.proposal.plan.steps.is_empty() => Cell::muted("advice only"),
         (Some(item), _) if item.pending() && !item.blocked.is_empty() => Cell::new("blocked", Role::Warning),
         (Some(item), _) => Cell::new(format!("{} {}", ctx.theme.glyphs.arrow, item.state.word()), Role::Key),
@@ -146,10 +155,10 @@ fn row<'a>(f: &'a Finding, world: &'a World, ctx: &Ctx) -> Vec<Cell<'a>> {
     };
     vec![
         Cell::new(glyph, role),
-        Cell::new(f.fault.class(), role),
-        Cell::plain(show::subject(&f.subject)),
-        Cell::plain(show::without_subject(&f.title, &f.subject)),
-        Cell::muted(age(ctx.now, f.since)),
+        Cell::new(e.class(), role),
+        Cell::plain(show::subject(&subject)),
+        Cell::plain(show::without_subject(e.title(), &subject)),
+        Cell::muted(age(ctx.now, e.since())),
         plan,
     ]
 }
@@ -164,10 +173,10 @@ impl Pane for Overview {
             self.tally = Tally::of(ctx.world);
         }
         self.world = Some(ctx.world.clone());
-        if let Some((finding, _)) = &mut self.detail
-            && let Some(newer) = ctx.world.findings.iter().find(|f| f.id == finding.id)
+        if let Some((entry, _)) = &mut self.detail
+            && let Some(newer) = entry.newer(ctx.world)
         {
-            *finding = newer.clone();
+            *entry = newer;
         }
         self.rebuild();
     }
@@ -180,7 +189,7 @@ impl Pane for Overview {
         match command {
             CommandId::Open => {
                 self.chosen = true;
-                self.detail = self.selected().cloned().map(|f| (f, Scroll::default()));
+                self.detail = self.selected().cloned().map(|e| (e, Scroll::default()));
                 vec![]
             }
             CommandId::Back => {
@@ -199,19 +208,18 @@ impl Pane for Overview {
                 vec![]
             }
             CommandId::GoFix => {
-                let action = self.selected().and_then(|f| action_for(ctx.world, &f.id));
+                let action = self.selected().and_then(|e| action_for(ctx.world, e.id()));
                 action
                     .map(|i| Effect::Go(PaneId::Actions, Some(Target::Action(i.proposal.id.clone()))))
                     .into_iter()
                     .collect()
             }
-            CommandId::GoWorkload => match self.selected().map(|f| &f.subject) {
+            CommandId::GoWorkload => match self.selected().map(Entry::subject) {
                 Some(Subject::Workload(key)) => {
-                    vec![Effect::Go(PaneId::Workloads, Some(Target::Workload(key.clone())))]
+                    vec![Effect::Go(PaneId::Workloads, Some(Target::Workload(key)))]
                 }
                 Some(Subject::Node(name)) => {
-                    let node =
-                        crate::model::object::ObjectRef::cluster(crate::model::object::Resource::NODES, name.clone());
+                    let node = crate::model::object::ObjectRef::cluster(crate::model::object::Resource::NODES, name);
                     vec![Effect::Go(PaneId::Workloads, Some(Target::Object(node)))]
                 }
                 _ => vec![],
@@ -230,13 +238,14 @@ impl Pane for Overview {
             CommandId::Back if self.detail.is_none() && self.filter.is_empty() => Some("nothing to step out of".into()),
             CommandId::GoFix => match selected {
                 None => Some("there is no finding here".into()),
-                Some(f) if action_for(ctx.world, &f.id).is_some() => None,
-                Some(f) => Some(match ctx.world.unplanned.get(&f.id) {
+                Some(Entry::Incident(_)) => Some("no plan is made from incidents yet".into()),
+                Some(e) if action_for(ctx.world, e.id()).is_some() => None,
+                Some(e) => Some(match ctx.world.unplanned.get(e.id()) {
                     Some(why) => format!("no proposal: {why}"),
                     None => "no proposal yet".into(),
                 }),
             },
-            CommandId::GoWorkload => match selected.map(|f| &f.subject) {
+            CommandId::GoWorkload => match selected.map(Entry::subject) {
                 None => Some("there is no finding here".into()),
                 Some(Subject::Cluster) => Some("this finding is about the whole cluster".into()),
                 Some(_) => None,
@@ -247,9 +256,12 @@ impl Pane for Overview {
 
     fn view(&self, frame: &mut Frame, area: Rect, ctx: &Ctx) {
         let Some(world) = &self.world else { return };
-        if let Some((finding, scroll)) = &self.detail {
-            let lines = detail::lines(finding, world, ctx);
-            lines.draw(frame.buffer_mut(), ctx.theme, area, "Finding", scroll, ctx.focused);
+        if let Some((entry, scroll)) = &self.detail {
+            let (lines, title) = match entry {
+                Entry::Finding(f) => (detail::lines(f, world, ctx), "Finding"),
+                Entry::Incident(i) => (detail::incident(i, world, ctx), "Incident"),
+            };
+            lines.draw(frame.buffer_mut(), ctx.theme, area, title, scroll, ctx.focused);
             return;
         }
         let stepping = world.mode == Mode::Step;
@@ -280,9 +292,7 @@ impl Pane for Overview {
     }
 
     fn trail(&self) -> String {
-        self.detail
-            .as_ref()
-            .map_or_else(String::new, |(f, _)| format!("{} {}", f.fault.class(), show::subject(&f.subject)))
+        self.detail.as_ref().map_or_else(String::new, |(e, _)| format!("{} {}", e.class(), show::subject(&e.subject())))
     }
 
     /// None while a detail is open: it is not filtered, and stepping back closes it first.
@@ -300,7 +310,7 @@ impl Pane for Overview {
     }
 
     fn copy(&self) -> Option<String> {
-        self.selected().map(|f| format!("{}: {}", f.subject, f.title))
+        self.selected().map(|e| format!("{}: {}", e.subject(), e.title()))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::execute::killswitch::KillHandle;
 use crate::execute::preview;
 use crate::model::journal::{Kind, Ledger, LedgerError, Record};
 use crate::model::plan::{Bound, Plan};
-use chrono::Utc;
+use crate::model::time;
 use tokio_util::sync::CancellationToken;
 
 const LEDGER: &str = "/apis/apps/v1/namespaces/shop/deployments/ledger";
@@ -28,7 +28,7 @@ fn scenario(name: &str) {
 
 /// Everything a run needs; a task turns the live Deployment into snapshots.
 fn deps(client: &kube::Client, path: &'static str, dir: &std::path::Path) -> (Deps, mpsc::Receiver<Progress>) {
-    let (worlds, receiver) = watch::channel((Arc::new(snapshot(Utc::now(), workload())), Arc::from([])));
+    let (worlds, receiver) = watch::channel((Arc::new(snapshot(time::now(), workload())), Arc::from([])));
     let reader = client.clone();
     tokio::spawn(async move {
         loop {
@@ -41,7 +41,7 @@ fn deps(client: &kube::Client, path: &'static str, dir: &std::path::Path) -> (De
                 w.replicas.current = number(&d["status"]["replicas"]);
                 w.replicas.updated = number(&d["status"]["updatedReplicas"]);
                 w.replicas.available = number(&d["status"]["availableReplicas"]);
-                if worlds.send((Arc::new(snapshot(Utc::now(), w)), Arc::from([]))).is_err() {
+                if worlds.send((Arc::new(snapshot(time::now(), w)), Arc::from([]))).is_err() {
                     return;
                 }
             }
@@ -66,7 +66,7 @@ fn deps(client: &kube::Client, path: &'static str, dir: &std::path::Path) -> (De
         settings,
         progress,
         cancel: CancellationToken::new(),
-        clock: Arc::new(Utc::now),
+        clock: Arc::new(time::now),
     };
     (deps, told)
 }
@@ -88,7 +88,7 @@ fn raise_real(live: &Value, to: &str) -> Case {
 }
 
 fn now_case(steps: Vec<crate::model::plan::Step>) -> Case {
-    let now = Utc::now();
+    let now = time::now();
     let mut case = Case::new(steps);
     with_proposal(&mut case.item, |p| {
         p.created = now - TimeDelta::seconds(1);

@@ -1,0 +1,91 @@
+//! All workloads at one moment, and who calls whom: what each one sees of its neighbours.
+
+use super::sight::Sight;
+use super::window::Window;
+use crate::model::failure::{Call, Past, State, TimeToFailure};
+use crate::model::object::WorkloadKey;
+use crate::model::series::Signal;
+use std::collections::BTreeMap;
+
+/// A workload that is called.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Callee {
+    /// Which one.
+    pub key: WorkloadKey,
+    /// How it is.
+    pub state: Option<State>,
+    /// Share of our calls that fail.
+    pub failed: Option<f64>,
+    /// Our calls over our requests; `None`: our requests are not measured.
+    pub per_request: Option<f64>,
+    /// Whether it becomes slower or fails more, by its trends.
+    pub worsens: bool,
+    /// The worst of what it calls itself that fails, and how that is.
+    pub behind: Option<(WorkloadKey, State)>,
+    /// When it reaches a limit.
+    pub time: Option<TimeToFailure>,
+    /// Its p99 over its own past.
+    pub slower: Option<f64>,
+}
+
+/// What a workload has around it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Around {
+    /// What it calls; empty where nobody measures calls.
+    pub callees: Vec<Callee>,
+    /// Whether calls are measured anywhere: else nothing can be said of dependencies.
+    pub known: bool,
+}
+
+/// Everything at one moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scene {
+    /// What each workload's window shows.
+    pub sights: BTreeMap<WorkloadKey, Sight>,
+    calls: Vec<Call>,
+}
+
+impl Scene {
+    /// Looks at windows.
+    pub fn new(windows: impl IntoIterator<Item = (WorkloadKey, Window)>, calls: Vec<Call>) -> Self {
+        Self { sights: windows.into_iter().map(|(key, window)| (key, Sight::new(&window))).collect(), calls }
+    }
+
+    /// The scene at slot `end` of a past.
+    pub fn of_past(past: &Past, end: usize) -> Self {
+        let windows = past.records.iter().map(|r| (r.key.clone(), Window::of_record(r, end, past.step)));
+        let measured = past.calls.iter().filter(|c| c.rate.get(end).is_some_and(|r| *r > 0.0));
+        let calls = measured.map(|c| Call {
+            caller: c.caller.clone(),
+            callee: c.callee.clone(),
+            rate: f64::from(c.rate[end]),
+            failed: c.failed.get(end).filter(|f| f.is_finite()).map(|f| f64::from(*f)),
+        });
+        Self::new(windows, calls.collect())
+    }
+
+    /// What `key` has around it.
+    pub fn around(&self, key: &WorkloadKey) -> Around {
+        let callees = self.calls.iter().filter(|c| c.caller == *key && c.callee != *key);
+        Around { callees: callees.map(|c| self.callee(c)).collect(), known: !self.calls.is_empty() }
+    }
+
+    fn callee(&self, call: &Call) -> Callee {
+        let sight = self.sights.get(&call.callee);
+        let behind = self.calls.iter().filter(|c| c.caller == call.callee && c.callee != call.caller);
+        let failing = behind.filter_map(|c| Some((c.callee.clone(), self.sights.get(&c.callee)?.state?)));
+        Callee {
+            key: call.callee.clone(),
+            state: sight.and_then(|s| s.state),
+            failed: call.failed,
+            per_request: self.sights.get(&call.caller).and_then(|own| {
+                let requests = own.level(Signal::RequestRate).now.filter(|r| *r > 0.0)?;
+                Some(call.rate / requests)
+            }),
+            worsens: sight.is_some_and(|s| s.worsens.is_some()),
+            behind: failing.filter(|(_, s)| s.is_failure()).max_by_key(|(_, s)| *s),
+            time: sight.and_then(|s| s.memory?.reaches()),
+            slower: sight.and_then(|s| s.level(Signal::LatencyP99).ratio()),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+use super::*;
+use crate::analyze::failure::learner::Woods;
+use crate::model::failure::{Fact, Record};
+use crate::model::object::{WorkloadKey, WorkloadKind};
+use crate::model::series::Signal;
+
+/// Numbers in 0..1 that look random (SplitMix64's finaliser).
+fn noise(i: usize) -> f32 {
+    let mut x = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((x ^ (x >> 31)) >> 40) as f32 / (1u64 << 24) as f32
+}
+
+/// A workload whose containers are killed now and then; if it `tells`, its requests sink some minutes before. No rule
+/// knows that.
+fn foretold(name: &str, slots: usize, seed: usize, tells: bool) -> Record {
+    let key = WorkloadKey::new("shop", WorkloadKind::Deployment, name);
+    let mut r = Record {
+        key,
+        signals: std::array::from_fn(|_| vec![f32::NAN; slots]),
+        facts: std::array::from_fn(|_| vec![f32::NAN; slots]),
+    };
+    // What says nothing is always the same, so that nobody sees signs in noise.
+    let wobble = if tells { 0.05 } else { 0.0 };
+    // So rarely that who always cries is mostly wrong.
+    let often = if tells { 1.0 / 90.0 } else { 1.0 / 250.0 };
+    let killed = |slot: usize| noise(slot * 13 + seed * 100_003) < often;
+    for i in 0..slots {
+        let sinks = if tells && (i..i + 20).any(killed) { 0.6 } else { 1.0 };
+        r.signals[Signal::RequestRate as usize][i] = 50.0 * sinks * (1.0 + wobble * noise(i * 7 + seed));
+        r.signals[Signal::ErrorRate as usize][i] = 0.02 * wobble * noise(i * 3 + seed);
+        r.facts[Fact::Desired as usize][i] = 2.0;
+        r.facts[Fact::Ready as usize][i] = 2.0;
+        r.facts[Fact::Restarts as usize][i] = if killed(i) { 1.0 } else { 0.0 };
+    }
+    r
+}
+
+fn past(records: usize, slots: usize, tells: bool) -> Past {
+    Past {
+        from: chrono::DateTime::from_timestamp(1_700_000_100 / 15 * 15, 0).unwrap(),
+        step: 15,
+        slots,
+        records: (0..records).map(|i| foretold(&format!("w{i}"), slots, i, tells)).collect(),
+        calls: Vec::new(),
+    }
+}
+
+fn no() -> AtomicBool {
+    AtomicBool::new(false)
+}
+
+#[test]
+fn what_foretells_a_failure_is_learned_speaks_explains_itself_and_survives_a_file() {
+    let whole = past(10, 800, true);
+    let (trained, examined) = learn(std::slice::from_ref(&whole), &[&Woods], 1, &no()).unwrap();
+    assert!(examined.model.f1() > 0.8 && examined.rules.f1() == 0.0, "{examined:?}");
+    assert!(examined.model.lead().unwrap() >= 120.0, "{:?}", examined.model.lead());
+    let course = &courses(&whole, trained.learner())[0];
+    let alarms = trained.alarms(course);
+    let told = alarms.iter().position(|a| *a).unwrap();
+    let foreseen = trained.foresee(&course.rows[told]).unwrap();
+    assert!(foreseen.alarm && (foreseen.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+    let first: Vec<&str> = foreseen.why.iter().take(3).map(|m| &*m.feature).collect();
+    assert!(first.iter().any(|f| f.starts_with("request")), "{first:?}");
+    let bytes = trained.bytes().unwrap();
+    assert!(Trained::load(b"nonsense").is_err() && Trained::load(&bytes[..bytes.len() / 2]).is_err());
+    let again = Trained::load(&bytes).unwrap();
+    assert_eq!(again.foresee(&course.rows[told]), Some(foreseen));
+    let (same, _) = learn(&[whole], &[&Woods], 1, &no()).unwrap();
+    assert_eq!(same.bytes(), trained.bytes(), "the same past and seed give the same model");
+}
+
+#[test]
+fn nothing_speaks_without_failures_skill_or_leave() {
+    let need = |pasts: &[Past]| learn(pasts, &[&Woods], 1, &no()).map(|(_, found)| found).unwrap_err().to_string();
+    assert!(need(&[]).starts_with("not trained: 0 failures"));
+    assert!(need(&[past(1, 300, true)]).contains("at least 8 and 4 are needed"));
+    let unforeseeable = past(12, 700, false);
+    assert!(need(std::slice::from_ref(&unforeseeable)).contains("alarms were right on its back-test"));
+    let cancelled = learn(std::slice::from_ref(&unforeseeable), &[&Woods], 1, &AtomicBool::new(true)).err().unwrap();
+    assert!(cancelled.to_string().contains("cancelled"));
+    let other = Past { step: 30, ..unforeseeable.clone() };
+    assert!(need(&[unforeseeable, other]).contains("different steps"));
+}
+
+/// A model that may speak.
+pub(crate) fn example() -> (Trained, Examined) {
+    learn(&[past(10, 800, true)], &[&Woods], 1, &no()).expect("what tells can be learned")
+}

@@ -1,0 +1,15 @@
+//! Generic learning algorithms: plain numbers in, plain numbers out. They know no Kubernetes and nobody else.
+
+pub mod anomaly;
+pub mod change;
+pub mod drift;
+pub mod explain;
+pub mod forecast;
+pub mod forest;
+pub mod iforest;
+pub mod model_file;
+pub mod nab;
+pub mod net;
+pub mod pca;
+mod random;
+pub mod rootcause;

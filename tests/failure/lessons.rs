@@ -1,0 +1,233 @@
+//! What failure prediction is taught and examined with: scenarios written from a seed, and the built-in ones.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use std::fmt::Write as _;
+
+/// Where a scenario is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Other seeds of it are taught.
+    Taught,
+    /// Nothing of it is taught.
+    HeldOut,
+}
+
+/// One run of the simulated cluster.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The scenario's name.
+    pub name: &'static str,
+    /// TOML, or `None` for a built-in one.
+    pub toml: Option<String>,
+    /// Seed of the simulation.
+    pub seed: u64,
+    /// When it begins.
+    pub start: DateTime<Utc>,
+    /// Minutes of an ordinary day before anything happens, and minutes from then on.
+    pub before: i64,
+    #[allow(missing_docs)]
+    pub minutes: i64,
+    /// Whether its like is taught.
+    pub used: Use,
+    /// Whether what happens casts a shadow before: somebody who looked closely could have known.
+    pub foreseeable: bool,
+}
+
+/// Minutes of an ordinary day before anything happens: every window is one that was really recorded.
+pub const BEFORE: i64 = 18;
+
+/// Scenarios whose other seeds are taught; whether they are foreseeable.
+pub const TAUGHT: [(&str, bool); 8] = [
+    ("leak", true),
+    ("slow-leak-cart", true),
+    ("rising-load", true),
+    ("slowing-database", true),
+    // Its first sign is the failure itself: a share of errors that rises crosses the bar within a minute.
+    ("failing-database", false),
+    ("hungry-worker", false),
+    ("abrupt-errors", false),
+    ("harmless", false),
+];
+
+/// Written scenarios of which nothing is taught.
+pub const UNTAUGHT: [(&str, bool); 4] =
+    [("leak-recommendations", true), ("leak-search", true), ("slowing-payment", true), ("hungry-search", false)];
+
+/// Built-in scenarios, none of which is taught; whether somebody could have known, and minutes. They begin after
+/// [`BEFORE`] as when an operator plays them.
+pub const BUILT_IN: [(&str, bool, i64); 17] = [
+    ("memory-leak", true, 25),
+    ("traffic-spike", true, 25),
+    ("deadlock", true, 25),
+    ("disk-pressure", true, 25),
+    ("dependency-failure", true, 25),
+    ("noisy-neighbour", false, 25),
+    ("cpu-throttling", false, 25),
+    ("oom-crash-loop", false, 25),
+    ("bad-release", false, 25),
+    ("bad-config", false, 25),
+    ("node-failure", false, 25),
+    ("zone-partition", false, 25),
+    ("hpa-fight", false, 25),
+    ("flapping-metrics", false, 25),
+    ("over-provisioned", false, 25),
+    ("cost-spike", false, 25),
+    ("quiet-day", false, 60),
+];
+
+/// Numbers from a seed (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+        all[(self.unit() * all.len() as f64) as usize]
+    }
+}
+
+/// One step of a scenario.
+fn step(toml: &mut String, at_s: f64, rest: &str) {
+    let _ = write!(toml, "\n[[step]]\nat = \"{}s\"\n{rest}\n", at_s.round());
+}
+
+fn image(toml: &mut String, at_s: f64, workload: &str, tag: &str) {
+    let deed = format!(
+        "do = \"set-image\"\nworkload = \"shop/{workload}\"\nimage = \"registry.example/shop/{workload}:{tag}\""
+    );
+    step(toml, at_s, &deed);
+}
+
+/// A release that never gives back a share of its memory, so many percent a minute.
+fn leak(toml: &mut String, at_s: f64, workload: &str, percent: f64) {
+    let deed = format!(
+        "do = \"patch\"\nkind = \"Deployment\"\nname = \"shop/{workload}\"\n\
+         patch = \"spec: {{template: {{metadata: {{annotations: {{kansole.dev/leak: '{percent:.1}%'}}}}}}}}\""
+    );
+    step(toml, at_s, &deed);
+}
+
+/// A written scenario. The same name and seed give the same text.
+pub fn written(name: &str, seed: u64) -> String {
+    let mut dice = Dice(seed ^ name.bytes().fold(7u64, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b))));
+    let mut toml = format!("name = \"{name}\"\ntitle = \"A lesson of failure prediction\"\n");
+    let begin = BEFORE as f64 * 60.0 + dice.between(15.0, 240.0);
+    match name {
+        "leak" => {
+            let who = dice.of(&["checkout", "payment", "shipping", "frontend", "order-worker"]);
+            leak(&mut toml, begin, who, dice.between(5.0, 30.0));
+        }
+        "leak-search" => leak(&mut toml, begin, "search", dice.between(5.0, 25.0)),
+        "slow-leak-cart" => image(&mut toml, begin, "cart", "1.19.1"),
+        "leak-recommendations" => image(&mut toml, begin, "recommendations", "0.9.1"),
+        "rising-load" => {
+            let (factor, ramp) = (dice.between(5.0, 12.0), dice.between(3.0, 12.0));
+            let deed = format!("do = \"load\"\nfactor = {factor:.2}\nramp = \"{}s\"", (ramp * 60.0).round());
+            step(&mut toml, begin, &deed);
+        }
+        "slowing-database" | "slowing-payment" => {
+            let (who, factor) = match name {
+                "slowing-database" => ("orders-db", dice.between(100.0, 250.0)),
+                _ => ("payment", dice.between(30.0, 60.0)),
+            };
+            let ramp = (dice.between(5.0, 15.0) * 60.0).round();
+            let deed = format!(
+                "for = \"25m\"\ndo = \"slow\"\nworkload = \"shop/{who}\"\nfactor = {factor:.1}\nramp = \"{ramp}s\""
+            );
+            step(&mut toml, begin, &deed);
+        }
+        "failing-database" => {
+            let who = dice.of(&["users-db", "orders-db"]);
+            let (share, ramp) = (dice.between(0.3, 0.9), (dice.between(5.0, 15.0) * 60.0).round());
+            let deed = format!(
+                "for = \"25m\"\ndo = \"failing\"\nworkload = \"shop/{who}\"\nshare = {share:.2}\nramp = \"{ramp}s\""
+            );
+            step(&mut toml, begin, &deed);
+        }
+        "hungry-worker" => image(&mut toml, begin, "order-worker", "2.2.0"),
+        "hungry-search" => image(&mut toml, begin, "search", "5.1.0"),
+        "abrupt-errors" => {
+            let (who, tag) =
+                [("search", "5.1.1"), ("checkout", "3.5.0"), ("frontend", "2.9.1")][(dice.unit() * 3.0) as usize];
+            image(&mut toml, begin, who, tag);
+        }
+        _ => {
+            // Everything that a day brings and that breaks nothing: good releases, restarts, more pods, more customers.
+            image(&mut toml, begin, "cart", "1.18.1");
+            step(&mut toml, begin + 300.0, "do = \"restart\"\nworkload = \"shop/checkout\"");
+            image(&mut toml, begin + 500.0, "recommendations", "0.8.6");
+            step(&mut toml, begin + 700.0, "do = \"scale\"\nworkload = \"shop/shipping\"\nreplicas = 4");
+            step(&mut toml, begin + 900.0, "do = \"restart\"\nworkload = \"shop/search\"");
+            let factor = dice.between(1.2, 1.7);
+            step(
+                &mut toml,
+                begin + 1100.0,
+                &format!("for = \"12m\"\ndo = \"load\"\nfactor = {factor:.2}\nramp = \"240s\""),
+            );
+            step(&mut toml, begin + 2000.0, "do = \"scale\"\nworkload = \"shop/shipping\"\nreplicas = 2");
+        }
+    }
+    toml
+}
+
+/// A Tuesday, so many days later, at an hour that follows from the seed.
+fn day(index: usize, seed: u64) -> DateTime<Utc> {
+    let first: DateTime<Utc> = "2026-03-10T00:00:00Z".parse().expect("a time");
+    let hours = 6 + Dice(seed.wrapping_mul(77)).between(0.0, 15.0) as i64;
+    first + TimeDelta::days(index as i64) + TimeDelta::hours(hours)
+}
+
+fn session((name, foreseeable): (&'static str, bool), used: Use, seed: u64, index: usize) -> Session {
+    let minutes = if matches!(name, "slow-leak-cart" | "harmless" | "hungry-worker") { 45 } else { 32 };
+    Session {
+        name,
+        toml: Some(written(name, seed)),
+        seed,
+        start: day(index, seed),
+        before: BEFORE,
+        minutes,
+        used,
+        foreseeable,
+    }
+}
+
+/// What is taught, one day after another: each scenario with each seed.
+pub fn taught(seeds: std::ops::Range<u64>) -> Vec<Session> {
+    let all = seeds.flat_map(|seed| TAUGHT.into_iter().map(move |t| (t, seed * 100)));
+    all.enumerate().map(|(i, (t, seed))| session(t, Use::Taught, seed + i as u64, i)).collect()
+}
+
+/// What is examined: seeds that were never taught, and scenarios of which nothing was.
+pub fn examined(seeds: std::ops::Range<u64>) -> Vec<Session> {
+    let mut all = Vec::new();
+    for seed in seeds {
+        let taught = TAUGHT.into_iter().map(|t| (t, Use::Taught));
+        for (t, used) in taught.chain(UNTAUGHT.into_iter().map(|t| (t, Use::HeldOut))) {
+            all.push(session(t, used, seed * 1000 + all.len() as u64, 60 + all.len()));
+        }
+        for (name, foreseeable, minutes) in BUILT_IN {
+            let (seed, start) = (seed * 1000 + all.len() as u64, day(60 + all.len(), seed));
+            all.push(Session {
+                name,
+                toml: None,
+                seed,
+                start,
+                before: BEFORE,
+                minutes,
+                used: Use::HeldOut,
+                foreseeable,
+            });
+        }
+    }
+    all
+}

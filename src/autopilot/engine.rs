@@ -382,6 +382,8 @@ impl Engine {
             predictions: self.forecasting.predictions(),
             failures: self.foresight.failures(),
             incidents: self.watching.incidents(),
+            cases: Arc::default(),
+            insight: Arc::default(),
             queue: self.queue.items(),
             unplanned: Arc::new(self.planning.unplanned()),
             slos: self.options.settings.slo.clone().into(),

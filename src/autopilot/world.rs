@@ -2,6 +2,7 @@
 
 use crate::config::settings::Slo;
 use crate::model::action::QueueItem;
+use crate::model::case::Cases;
 use crate::model::failure::Failures;
 use crate::model::finding::Finding;
 use crate::model::incident::Incidents;
@@ -10,6 +11,7 @@ use crate::model::mode::{Mode, PhaseName};
 use crate::model::object::{ObjectRef, PodKey};
 use crate::model::plan::{ActionId, Right};
 use crate::model::prediction::Predictions;
+use crate::model::service::TraceInsight;
 use crate::model::snapshot::{ClusterInfo, Snapshot};
 use crate::model::time::Timestamp;
 use std::collections::BTreeMap;
@@ -106,6 +108,10 @@ pub struct World {
     pub findings: Arc<[Arc<Finding>]>,
     /// What was never so: anomalies of workloads.
     pub incidents: Arc<Incidents>,
+    /// What belongs together, and its likeliest causes.
+    pub cases: Arc<Cases>,
+    /// What traces mean.
+    pub insight: Arc<TraceInsight>,
     /// What load is expected of the next day.
     pub predictions: Arc<Predictions>,
     /// What is about to fail.
@@ -153,6 +159,8 @@ impl World {
             snapshot: Arc::new(Snapshot::empty(cluster, now)),
             findings: Arc::from([]),
             incidents: Arc::default(),
+            cases: Arc::default(),
+            insight: Arc::default(),
             predictions: Arc::default(),
             failures: Arc::default(),
             queue: Arc::from([]),

@@ -51,6 +51,8 @@ pub fn world() -> World {
         snapshot: Arc::new(snapshot),
         findings: Arc::from([]),
         incidents: Arc::default(),
+        cases: Arc::default(),
+        insight: Arc::default(),
         predictions: Arc::default(),
         failures: Arc::default(),
         queue: Arc::from([]),

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod bounds;
+pub mod case;
 pub mod cluster;
 pub mod demo;
 pub mod dossier;
@@ -20,6 +21,7 @@ pub mod prediction;
 pub mod quantity;
 pub mod reading;
 pub mod series;
+pub mod service;
 pub mod snapshot;
 pub mod text;
 pub mod time;

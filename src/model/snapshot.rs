@@ -7,6 +7,7 @@ use super::prediction::LongHistory;
 use super::reading::Reading;
 use super::series::{Series, Signal};
 use super::time::Timestamp;
+use super::trace::TracesView;
 use chrono::TimeDelta;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -237,6 +238,8 @@ pub struct Snapshot {
     pub events: Arc<[Arc<EventRow>]>,
     /// Prometheus.
     pub metrics: MetricsView,
+    /// Traces.
+    pub traces: Arc<TracesView>,
 }
 
 impl Snapshot {
@@ -255,6 +258,7 @@ impl Snapshot {
             pdbs: Arc::from([]),
             events: Arc::from([]),
             metrics: MetricsView::default(),
+            traces: Arc::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Traces: spans of one request as their sources told them, whatever the source.
 
+use super::snapshot::SourceState;
+use super::time::Timestamp;
 use std::sync::Arc;
 
 /// What a span was, as its author said.
@@ -18,8 +20,28 @@ pub enum SpanKind {
     Consumer,
 }
 
+/// A key and a value of a span or of its resource, cleaned of control characters and cut to a bounded length.
+pub type Attribute = (Arc<str>, Arc<str>);
+
+/// Where a span was made, as its source said it; shared by the spans of one process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// `k8s.namespace.name`, or `service.namespace`.
+    pub namespace: Option<Arc<str>>,
+    /// `k8s.deployment.name` and its like; without it the service's name may be the workload's.
+    pub workload: Option<Arc<str>>,
+    /// `k8s.pod.name`.
+    pub pod: Option<Arc<str>>,
+    /// `k8s.node.name`.
+    pub node: Option<Arc<str>>,
+    /// `service.version`.
+    pub version: Option<Arc<str>>,
+    /// What else it said, bounded in number.
+    pub attributes: Arc<[Attribute]>,
+}
+
 /// One span. Times are nanoseconds; `start` counts from the Unix epoch.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Span {
     /// Unique within its trace, if its source keeps to the rules.
     pub id: Arc<str>,
@@ -39,8 +61,14 @@ pub struct Span {
     pub duration: i64,
     /// Whether it says that it failed.
     pub error: bool,
+    /// What it says of its failure, if anything: the status message or the exception's.
+    pub message: Option<Arc<str>>,
     /// The host whose clock it was measured with, if told.
     pub host: Option<Arc<str>>,
+    /// The process that made it.
+    pub origin: Arc<Origin>,
+    /// Its attributes, bounded in number.
+    pub attributes: Arc<[Attribute]>,
 }
 
 impl Span {
@@ -64,4 +92,51 @@ pub struct Trace {
     pub spans: Vec<Span>,
     /// Spans whose duration was negative and is taken as 0.
     pub negative: usize,
+}
+
+impl Trace {
+    /// First start and last end of its spans, nanoseconds since the Unix epoch; `None` without spans.
+    pub fn extent(&self) -> Option<(i64, i64)> {
+        let first = self.spans.iter().map(|s| s.start).min()?;
+        Some((first, self.spans.iter().map(Span::end).max()?))
+    }
+}
+
+/// Where traces come from, and how it is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceSource {
+    /// Such as `OTLP gRPC 127.0.0.1:4317` or `Jaeger http://jaeger:16686`.
+    pub name: Arc<str>,
+    /// How it is doing; `Live.last` is the last span or answer.
+    pub state: SourceState,
+    /// Spans it gave since it was opened.
+    pub spans: u64,
+}
+
+/// Spans that were not kept, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    /// Such as `over the memory limit` or `larger than 4 MiB`.
+    pub why: Arc<str>,
+    /// How many spans; of undecodable messages, how many messages.
+    pub count: u64,
+}
+
+/// What is held of traces, and what became of the rest.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TracesView {
+    /// Every source that was asked for; empty: traces are turned off or none was found.
+    pub sources: Arc<[TraceSource]>,
+    /// Whole traces that are kept, the latest first: errors and slow ones first of all.
+    pub kept: Arc<[Arc<Trace>]>,
+    /// Spans received since the start.
+    pub received: u64,
+    /// Spans per second over the last minute.
+    pub rate: f64,
+    /// What was not kept, by reason; empty: nothing.
+    pub dropped: Arc<[Dropped]>,
+    /// Bytes held, as estimated, and their limit.
+    pub bytes: (usize, usize),
+    /// When a span last came.
+    pub last: Option<Timestamp>,
 }

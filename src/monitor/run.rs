@@ -145,6 +145,7 @@ fn send(table: &mut Table, publish: &watch::Sender<Arc<Snapshot>>, api: &ApiHeal
             pdbs: parts.pdbs,
             events: parts.events,
             metrics: last.metrics.clone(),
+            traces: last.traces.clone(),
         });
     });
 }

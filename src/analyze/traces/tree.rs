@@ -224,6 +224,7 @@ pub(super) mod tests {
             duration: end - start,
             error: false,
             host: None,
+            ..Span::default()
         }
     }
 

@@ -99,6 +99,7 @@ fn trace(raw: Raw) -> Trace {
             duration: lasted.saturating_mul(1000),
             error: tags.iter().any(|t| says_error(&t.key, &t.value)),
             host: s.process_id.as_deref().and_then(|id| hosts.get(id).cloned()).or_else(|| host(process?)),
+            ..Span::default()
         }
     });
     let spans = spans.collect();
@@ -150,6 +151,7 @@ mod tests {
             duration: 7000,
             error: true,
             host: Some("n1".into()),
+            ..Span::default()
         };
         assert_eq!(all, [Trace { id: "t".into(), spans: vec![expected], negative: 0 }]);
     }

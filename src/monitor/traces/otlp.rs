@@ -136,6 +136,7 @@ fn span(raw: RawSpan, service: &Arc<str>, host: Option<&Arc<str>>) -> (Span, boo
         duration: lasted,
         error: failed || raw.attributes.iter().any(|a| says_error(&a.key, a.plain())),
         host: host.cloned(),
+        ..Span::default()
     };
     (span, less)
 }

@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::control::Control;
-use super::forecasting::{Forecasting, News};
+use super::forecasting::{Forecasting, News, near};
 use super::foresight::{self, Foresight};
 use super::handle::LoopHandle;
 use super::planning::Planning;
@@ -54,6 +54,8 @@ pub(super) enum Note {
     Landed(ActionId, Box<Result<QueueItem, String>>),
     /// A run of the forecasts, by number, moved.
     Forecast(u64, News),
+    /// A run of the forecasts of the next hours, by number, ended.
+    Nearby(u64, near::News),
     /// Failure prediction, by number of the session, moved.
     Foresight(u64, foresight::News),
     /// The watch for anomalies, by number: all incidents, or nothing if it broke down.
@@ -234,6 +236,7 @@ impl Engine {
             Note::Progress(progress) => self.progressed(*progress),
             Note::Landed(id, ended) => self.landed(&id, *ended),
             Note::Forecast(run, news) => self.forecast(run, news),
+            Note::Nearby(run, news) => self.nearby(run, news),
             Note::Foresight(run, news) => self.foresight(run, news),
             Note::Incidents(run, news) => self.watched(run, news),
             Note::Killed(why) => self.kill_switch_seen(why),

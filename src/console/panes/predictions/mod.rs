@@ -19,6 +19,7 @@ use crate::model::failure::{FailureOutlook, Training};
 use crate::model::object::WorkloadKey;
 use crate::model::prediction::{Prediction, Silence};
 use crate::model::series::Signal;
+use detail::Ahead;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub struct Predictions {
     rows: Vec<u32>,
     cursor: Cursor<Key>,
     detail: Option<Scroll>,
+    ahead: Ahead,
 }
 
 /// What the row at a place of its list is about.
@@ -134,6 +136,10 @@ impl Predictions {
     }
 
     fn turn(&mut self) {
+        if self.detail.is_some() {
+            self.ahead = if self.ahead == Ahead::Hours { Ahead::Day } else { Ahead::Hours };
+            return;
+        }
         self.view = if self.view == View::Failures { View::Load } else { View::Failures };
         self.cursor = Cursor::default();
         self.rebuild();
@@ -160,7 +166,7 @@ impl Shown {
                 none: world.failures.all.is_empty(),
             },
             View::Load => Self {
-                title: "Predictions, load of the next 24 hours",
+                title: "Predictions, load of the next 4 and 24 hours",
                 state: list::state(world, ctx),
                 columns: &list::COLUMNS,
                 nothing: list::nothing(world),
@@ -219,6 +225,7 @@ impl Pane for Predictions {
         match command {
             CommandId::Open if self.detail.is_some() => Some("the prediction is open already".into()),
             CommandId::Open | CommandId::Copy if self.rows.is_empty() => Some("there is no prediction here".into()),
+            CommandId::PredictionView if self.detail.is_some() && self.view == View::Load => None,
             CommandId::Sort | CommandId::SortReverse | CommandId::PredictionView if self.detail.is_some() => {
                 Some("close the prediction first".into())
             }
@@ -236,7 +243,7 @@ impl Pane for Predictions {
         let Some(world) = &self.world else { return };
         let buf = frame.buffer_mut();
         match (&self.detail, self.load(), self.failure()) {
-            (Some(scroll), Some(p), _) => detail::draw(buf, area, ctx, world, p, scroll),
+            (Some(scroll), Some(p), _) => detail::draw(buf, area, ctx, world, p, scroll, self.ahead),
             (Some(scroll), _, Some(o)) => {
                 let title = format!("{}: failures to come", o.key);
                 failures::detail(o, world, ctx).draw(buf, ctx.theme, area, &title, scroll, ctx.focused);

@@ -35,6 +35,12 @@ const IN_ALL: f64 = 0.1;
 const PIECE: usize = 4;
 const RISE: f64 = 0.5;
 const FALL: f64 = 0.1;
+/// A leak that kills is one after so many looks at which containers had been restarted, if of the samples between the falls
+/// at least so many are above the one before. Memory of a process that only starts again and again does not come higher
+/// than it ever was.
+const KILLS: usize = 2;
+const RISING: f64 = 0.75;
+const HIGHER: f64 = 1.1;
 /// Requests that grow half as fast explain memory that grows.
 const TRAFFIC: f64 = 0.5;
 /// Peaks of memory are kept for 24 hours in parts of 20 minutes.
@@ -53,8 +59,8 @@ struct Track {
 pub(super) struct Watched {
     /// All of this is learned.
     done: Option<Arc<WorkloadMetrics>>,
-    /// The oldest sample when learning began, and the newest that was learned.
-    first: Option<Timestamp>,
+    /// The oldest sample of each signal when it was first seen, and the newest that was learned.
+    firsts: [Option<Timestamp>; 7],
     cursor: Option<Timestamp>,
     tracks: [Option<Box<Track>>; 7],
     joint: VectorDetector,
@@ -72,7 +78,7 @@ impl Default for Watched {
     fn default() -> Self {
         Self {
             done: None,
-            first: None,
+            firsts: [None; 7],
             cursor: None,
             tracks: Default::default(),
             joint: VectorDetector::small(Signal::ALL.len()),
@@ -98,14 +104,17 @@ impl Watched {
         if self.knows(metrics) || budget == 0 {
             return 0;
         }
-        let first = metrics.history.iter().filter_map(Series::first).min();
-        if let (Some(first), Some(before)) = (first, self.first)
-            && first < before
-        {
+        // The past is filled signal by signal: one that came after the others were learned would never be.
+        let firsts = metrics.history.each_ref().map(Series::first);
+        let late = |(now, before): (&Option<Timestamp>, &Option<Timestamp>)| match (now, before.or(self.cursor)) {
+            (Some(now), Some(before)) => *now < before,
+            _ => false,
+        };
+        if firsts.iter().zip(&self.firsts).any(late) {
             let (changes, shown) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.shown));
             *self = Self { changes, shown, ..Self::default() };
         }
-        self.first = self.first.or(first);
+        self.firsts = std::array::from_fn(|i| self.firsts[i].or(firsts[i]));
         let from = self.cursor.unwrap_or(Timestamp::MIN_UTC);
         let mut news = metrics.history.each_ref().map(|series| series.after(from).peekable());
         let mut learned = 0;
@@ -196,13 +205,18 @@ impl Watched {
             self.peaks.pop_front();
         }
         let before = self.peaks.iter().filter(|p| p.0 + 1 < part).map(|p| p.1).reduce(f64::max)?;
+        if let Some(share) = self.growth_between_kills(at, before) {
+            return Some(share);
+        }
         if !self.case.leaks(at) && (memory <= before || self.changes.rolled(at, START)) {
             return None;
         }
-        if self.climb.len() < POINTS {
+        // What another release, or fewer pods, used before is no part of this climb.
+        let rolled = self.changes.last_rolled(at).map_or(f64::MIN, |t| (t + SETTLES).timestamp() as f64 / 3600.0);
+        let points: Vec<(f64, f64)> = self.climb.iter().filter(|p| p.0 >= rolled).map(|p| (p.0, p.1)).collect();
+        if points.len() < POINTS {
             return None;
         }
-        let points: Vec<(f64, f64)> = self.climb.iter().map(|p| (p.0, p.1)).collect();
         let fit = |points| fit_cut(points, PIECE, RISE, FALL);
         let (whole, late) = (fit(&points)?, fit(&points[points.len() / 2..])?);
         let level = points.iter().map(|p| p.1).sum::<f64>() / points.len() as f64;
@@ -210,6 +224,30 @@ impl Watched {
         let steady = whole.r2 >= FITS && whole.hours >= HOURS && late.slope >= whole.slope / 2.0;
         let large = share >= PER_HOUR && share * whole.hours >= IN_ALL;
         (steady && large && !self.traffic_grows(share)).then_some(share)
+    }
+
+    /// Growth while containers are killed so soon after each other that no stretch between two falls is long enough for a
+    /// fit: the median change from one sample to the next, falls left out. The killed pods of a workload fall at different
+    /// times, so that its sum hardly rises on the whole.
+    fn growth_between_kills(&self, at: Timestamp, before: f64) -> Option<f64> {
+        let highest = self.climb.iter().map(|p| p.1).fold(0.0, f64::max);
+        let known = self.case.leaks(at) || highest > HIGHER * before;
+        if !known || self.climb.len() < POINTS || self.changes.restarts(at, CLIMB) < KILLS {
+            return None;
+        }
+        let changes = self.climb.iter().zip(self.climb.iter().skip(1));
+        let mut rates: Vec<f64> = changes
+            .filter(|(a, b)| b.1 > a.1 * (1.0 - FALL) && b.1 < a.1 * (1.0 + RISE) && b.0 > a.0)
+            .map(|(a, b)| (b.1 - a.1) / (b.0 - a.0))
+            .collect();
+        let rising = rates.iter().filter(|r| **r > 0.0).count() as f64;
+        if rates.len() < POINTS / 2 || rising < RISING * rates.len() as f64 {
+            return None;
+        }
+        rates.sort_by(f64::total_cmp);
+        let level = self.climb.iter().map(|p| p.1).sum::<f64>() / self.climb.len() as f64;
+        let share = rates[rates.len() / 2] / level;
+        (share >= PER_HOUR && !self.traffic_grows(share)).then_some(share)
     }
 
     /// Whether requests grow at least half as fast as memory, from the first to the second half of the climb.

@@ -23,12 +23,12 @@ fn dust(second: i64) -> f64 {
 }
 
 /// A workload with ten days of hours until `START` and samples from a day before `START` until `minutes` after it. Of
-/// late everything is a quarter above what it was: yesterday is too low.
+/// late everything is a quarter above what it was: the mean day is too low.
 fn world(minutes: i64, factor: f64) -> (Snapshot, Vec<Subject>) {
     let mut s = fixtures::snapshot(vec![fixtures::deployment("cart", vec![], vec![])]);
     let key = s.workloads[0].key.clone();
     let mut history: [Series; 7] = std::array::from_fn(|_| Series::new(STEP as u32, TimeDelta::hours(30)));
-    let level = |t: i64| if t > START - 86_400 { 1.25 } else { 1.0 };
+    let level = |t: i64| if t > START - 30 * 3600 { 1.25 } else { 1.0 };
     for i in -24 * 60..=minutes {
         let t = START + i * STEP;
         let extra = if t > START { factor } else { 1.0 };
@@ -145,10 +145,5 @@ fn intervals_that_no_longer_hold_are_silenced() {
         ledger.enter(&mut all);
     }
     let near = all.into_values().next().unwrap();
-    assert!(
-        matches!(near.outlook, Err(Silence::Drifted { within95, values }) if within95 * 2 < values)
-            || matches!(near.outlook, Err(Silence::NoSkill { .. })),
-        "{near:?}"
-    );
-    assert!(near.kept.count95() * 2 < near.kept.values(), "{:?}", near.kept);
+    assert!(matches!(near.outlook, Err(Silence::Drifted { within95, values: 64 }) if within95 < 40), "{near:?}");
 }

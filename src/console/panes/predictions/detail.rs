@@ -112,6 +112,7 @@ fn chart(p: &Prediction, world: &World, ctx: &Ctx, ahead: Ahead) -> Chart {
         from: (turn - span).timestamp() as f64,
         to: to.timestamp() as f64,
         now: ctx.now.timestamp() as f64,
+        ends: None,
         step: outlook.map_or(step, |o| step.max(o.step.num_seconds() as f64)),
         lines,
         band: outlook.map(|o| Band {

@@ -4,6 +4,7 @@
 mod detail;
 mod failures;
 mod list;
+mod losses;
 
 use crate::autopilot::world::{Command, World};
 use crate::console::command::{CommandId, PaneId};
@@ -244,10 +245,7 @@ impl Pane for Predictions {
         let buf = frame.buffer_mut();
         match (&self.detail, self.load(), self.failure()) {
             (Some(scroll), Some(p), _) => detail::draw(buf, area, ctx, world, p, scroll, self.ahead),
-            (Some(scroll), _, Some(o)) => {
-                let title = format!("{}: failures to come", o.key);
-                failures::detail(o, world, ctx).draw(buf, ctx.theme, area, &title, scroll, ctx.focused);
-            }
+            (Some(scroll), _, Some(o)) => failures::draw(buf, area, ctx, world, o, scroll),
             _ => self.list(frame, area, ctx, world),
         }
     }

@@ -10,13 +10,15 @@ fn day(hour: f64) -> f64 {
     10.0 + 4.0 * (hour * std::f64::consts::TAU / 24.0).sin()
 }
 
-/// Ten days whose level wanders from day to day: yesterday is no good guess, yesterday at the present level is.
+/// Ten days whose level wanders from day to day, the last one above the others: yesterday is no good guess, yesterday at
+/// the present level is.
 fn wandering(seed: u64, spread: f64) -> (Vec<f64>, Vec<f64>) {
     let levels = noise(seed, HOURS / 24 + 2);
     let level = |hour: f64| {
         let at = hour / 24.0;
         let (i, f) = (at as usize, at.fract());
-        levels[i] * (1.0 - f) + levels[i + 1] * f
+        let above = if hour > (HOURS - 24) as f64 { 2.0 } else { 0.0 };
+        above + levels[i] * (1.0 - f) + levels[i + 1] * f
     };
     let coarse: Vec<f64> = (0..=HOURS).map(|h| day(h as f64) + level(h as f64)).collect();
     let dust = noise(seed + 100, 24 * RATIO);

@@ -6,11 +6,11 @@
 
 use super::engine::{Engine, Note};
 use super::world::{CommandResult, Level};
-use crate::analyze::failure::learner::{LEARNERS, Overseer};
+use crate::analyze::failure::learner::LEARNERS;
 use crate::analyze::failure::training::{Examined, Trained, file, learn};
 use crate::analyze::failure::watch::FailureWatch;
 use crate::ml::model_file::{Card, Manifest, Store, TrainedOn};
-use crate::model::failure::{Drift, Epoch, FailureOutlook, Failures, Losses, ModelCard, NotTrained, Past, Training};
+use crate::model::failure::{Drift, Epoch, FailureOutlook, Failures, ModelCard, NotTrained, Past, Training};
 use crate::model::snapshot::{Snapshot, SourceState};
 use crate::model::time;
 use crate::model::time::Timestamp;
@@ -208,7 +208,7 @@ impl Foresight {
         };
         Arc::make_mut(&mut self.known).training = Training::Learning { since: now, losses: Arc::default() };
         let (run, notes) = (self.run, notes.clone());
-        let told = Told { cancel, run, notes: notes.clone() };
+        let told = losses::Told { cancel, run, notes: notes.clone() };
         let work = move || {
             super::stand_back();
             let pasts = [past];
@@ -225,26 +225,6 @@ impl Foresight {
         if let Err(e) = std::thread::Builder::new().name("training".into()).spawn(work) {
             self.ended(&format!("no thread for it: {e}"), now);
         }
-    }
-
-    /// Keeps an epoch for the loss curve.
-    fn epoch(&mut self, cancel: &AtomicBool, kind: &'static str, epoch: Epoch) {
-        let Training::Learning { losses, .. } = &mut Arc::make_mut(&mut self.known).training else { return };
-        if cancel.load(Ordering::Relaxed) {
-            return;
-        }
-        let losses = Arc::make_mut(losses);
-        if &*losses.learner != kind {
-            *losses = Losses { learner: kind.into(), epochs: Vec::new() };
-        }
-        losses.epochs.push(epoch);
-    }
-
-    /// The loss curve of the learner of this kind, if it learned in epochs.
-    fn losses_of(&self, kind: &str) -> Vec<[f64; 2]> {
-        let Training::Learning { losses, .. } = &self.known.training else { return Vec::new() };
-        let own = losses.epochs.iter().filter(|_| &*losses.learner == kind);
-        own.map(|e| [e.training, e.validation]).filter(|l| l.iter().all(|v| v.is_finite())).collect()
     }
 
     /// Saves what was learned and takes it for the model that speaks.
@@ -351,40 +331,9 @@ fn card_of(manifest: &Manifest, store: Option<&Store>) -> ModelCard {
         features: card.features.as_str().into(),
         drift: None,
         silent: None,
-        losses: losses_of(card),
+        losses: losses::of(card),
         // Before the first there are the rules alone.
         earlier: versions.iter().filter(|v| **v < manifest.version).count() + 1,
-    }
-}
-
-/// The loss curve that was saved with a model.
-fn losses_of(card: &Card) -> Option<Arc<Losses>> {
-    let epochs = u32::try_from(card.losses.len()).unwrap_or(u32::MAX);
-    let epoch = |(epoch, [training, validation]): (u32, &[f64; 2])| Epoch {
-        epoch,
-        epochs,
-        training: *training,
-        validation: *validation,
-    };
-    let all: Vec<Epoch> = (1..).zip(&card.losses).map(epoch).collect();
-    (!all.is_empty()).then(|| Arc::new(Losses { learner: card.kind.as_str().into(), epochs: all }))
-}
-
-/// Hears of a training from its thread.
-struct Told {
-    cancel: Arc<AtomicBool>,
-    run: u64,
-    notes: mpsc::Sender<Note>,
-}
-
-impl Overseer for Told {
-    fn cancel(&self) -> &AtomicBool {
-        &self.cancel
-    }
-
-    fn epoch(&self, kind: &'static str, epoch: Epoch) {
-        // A loop that has ended needs no curve.
-        let _ = self.notes.blocking_send(Note::Foresight(self.run, News::Epoch(self.cancel.clone(), kind, epoch)));
     }
 }
 
@@ -443,5 +392,6 @@ impl Engine {
     }
 }
 
+mod losses;
 #[cfg(test)]
 mod tests;

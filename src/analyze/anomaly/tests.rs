@@ -435,3 +435,26 @@ fn an_incident_without_data_ends_after_half_an_hour() {
     watch.observe(&s, at(3 * DAY), usize::MAX);
     assert_eq!(watch.incidents(0).all.len(), 0, "after a day it is forgotten");
 }
+
+#[test]
+fn who_judges_signals_together_proves_itself_on_the_last_day_and_an_incident_says_who_it_is() {
+    let fails = |t: i64| {
+        with(t, 6, |row| {
+            if t >= DAY + 3600 {
+                row[Signal::ErrorRate as usize] = Some(0.4);
+            }
+        })
+    };
+    let mut w = Watched::default();
+    let calm = metrics(0..DAY, &fails);
+    w.learn(&key(), &calm, usize::MAX);
+    assert!(w.unproved(at(DAY)));
+    w.prove(&calm, at(DAY));
+    assert!(!w.unproved(at(DAY + 5 * 3600)) && w.unproved(at(DAY + 6 * 3600)));
+    w.learn(&key(), &metrics(0..DAY + 4500, &fails), usize::MAX);
+    let all = incidents(&w);
+    let card = all[0].together.clone().expect("it was proved before");
+    assert!(card.contains("autoencoder found") && card.contains("isolation forest found"), "{card}");
+    assert!(all[0].onset.is_some_and(|o| (o - at(DAY + 3600)).num_seconds().abs() <= 120), "{all:#?}");
+    assert!(w.bytes() < 450_000, "{}", w.bytes());
+}

@@ -2,9 +2,10 @@
 
 use super::case::{Case, shared};
 use super::change::Changes;
-use super::law::{Scene, Sight};
+use super::law::{self, Scene, Sight};
+use super::onset::Recent;
 use crate::analyze::leak::fit_cut;
-use crate::ml::anomaly::{ALARM, Detector, Kind, VectorDetector};
+use crate::ml::anomaly::{ALARM, Detector, Kind, Panel, VectorDetector};
 use crate::model::cluster::Workload;
 use crate::model::incident::Incident;
 use crate::model::object::WorkloadKey;
@@ -12,7 +13,7 @@ use crate::model::series::{Series, Signal};
 use crate::model::snapshot::WorkloadMetrics;
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// What a detector called new is new for so long.
@@ -43,6 +44,8 @@ const RISING: f64 = 0.75;
 const HIGHER: f64 = 1.1;
 /// Requests that grow half as fast explain memory that grows.
 const TRAFFIC: f64 = 0.5;
+/// Who judges the signals together is proved anew so often.
+const PROVED_AGAIN: TimeDelta = TimeDelta::hours(6);
 /// Peaks of memory are kept for 24 hours in parts of 20 minutes.
 const PEAKS: usize = 72;
 
@@ -65,10 +68,14 @@ pub(super) struct Watched {
     tracks: [Option<Box<Track>>; 7],
     joint: VectorDetector,
     odd: Option<Timestamp>,
+    /// The signals that are judged together, by whom, and when that was proved.
+    panel: Option<(Vec<Signal>, Panel)>,
+    proved: Option<Timestamp>,
     /// Hours, memory and requests of the last while.
     climb: VecDeque<(f64, f64, Option<f64>)>,
     /// Greatest memory per part of the day, by the part's number.
     peaks: VecDeque<(i64, f64)>,
+    recent: Recent,
     changes: Changes,
     case: Case,
     shown: Vec<Arc<Incident>>,
@@ -83,8 +90,11 @@ impl Default for Watched {
             tracks: Default::default(),
             joint: VectorDetector::small(Signal::ALL.len()),
             odd: None,
+            panel: None,
+            proved: None,
             climb: VecDeque::new(),
             peaks: VecDeque::new(),
+            recent: Recent::default(),
             changes: Changes::default(),
             case: Case::default(),
             shown: Vec::new(),
@@ -111,8 +121,10 @@ impl Watched {
             _ => false,
         };
         if firsts.iter().zip(&self.firsts).any(late) {
+            // A panel stays until it is proved anew.
             let (changes, shown) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.shown));
-            *self = Self { changes, shown, ..Self::default() };
+            let (panel, proved) = (self.panel.take(), self.proved);
+            *self = Self { panel, proved, changes, shown, ..Self::default() };
         }
         self.firsts = std::array::from_fn(|i| self.firsts[i].or(firsts[i]));
         let from = self.cursor.unwrap_or(Timestamp::MIN_UTC);
@@ -152,7 +164,15 @@ impl Watched {
             scene.sights[signal as usize] = self.push(signal, at, value, settles);
         }
         scene.odd = self.odd(at, row);
-        if self.case.step(key, at, &scene, &self.changes) {
+        self.recent.push(at, row);
+        let calm = !self.case.is_open();
+        let adapted = self.case.step(key, at, &scene, &self.changes);
+        if let Some(incident) = self.case.opened().filter(|_| calm) {
+            let main = law::signals(incident.class).iter().find(|s| row[**s as usize].is_some());
+            incident.together = self.panel.as_ref().map(|(_, panel)| panel.card().into());
+            incident.onset = main.and_then(|s| self.recent.onset(*s, incident.class, incident.since));
+        }
+        if adapted {
             self.tracks.iter_mut().flatten().for_each(|t| t.detector.restart_level());
         }
     }
@@ -183,7 +203,38 @@ impl Watched {
         if self.joint.push(&row).intensity >= ALARM {
             self.odd = Some(at);
         }
-        self.odd.is_some_and(|then| at - then <= NOVEL)
+        let judged = self
+            .panel
+            .as_ref()
+            .and_then(|(signals, panel)| panel.odd(&signals.iter().map(|s| row[*s as usize]).collect::<Vec<f64>>()));
+        judged == Some(true) || self.odd.is_some_and(|then| at - then <= NOVEL)
+    }
+
+    /// Whether it is time to prove who may judge the signals together.
+    pub fn unproved(&self, now: Timestamp) -> bool {
+        self.proved.is_none_or(|at| now - at >= PROVED_AGAIN)
+    }
+
+    /// Lets those that judge signals together learn the last day, incidents left out, and prove themselves on it.
+    pub fn prove(&mut self, metrics: &WorkloadMetrics, now: Timestamp) {
+        self.proved = Some(now);
+        let from = now - TimeDelta::hours(24);
+        let calm = |at: Timestamp| self.case.incidents().all(|i| at < i.since || i.ended.is_some_and(|e| at > e.0));
+        let mut rows: BTreeMap<Timestamp, [f64; 7]> = BTreeMap::new();
+        let mut counts = [0usize; 7];
+        for signal in Signal::ALL {
+            for (at, value) in metrics.history(signal).range(from, now).filter(|(at, _)| calm(*at)) {
+                rows.entry(at).or_insert([f64::NAN; 7])[signal as usize] = value;
+                counts[signal as usize] += 1;
+            }
+        }
+        // A signal that is rarely measured would leave hardly a whole row.
+        let signals: Vec<Signal> = Signal::ALL
+            .into_iter()
+            .filter(|s| counts[*s as usize] * 10 >= rows.len() * 9 && !rows.is_empty())
+            .collect();
+        let flat: Vec<f64> = rows.values().flat_map(|row| signals.iter().map(|s| row[*s as usize])).collect();
+        self.panel = Panel::new(&flat, signals.len(), 0).map(|panel| (signals, panel));
     }
 
     /// Growth of memory as a share of its level per hour, if it is steady, large, goes where memory never was, and neither
@@ -293,8 +344,10 @@ impl Watched {
                 .map(|t| size_of::<Track>() - size_of::<Detector>() + t.detector.bytes())
                 .sum::<usize>()
             + self.joint.bytes()
+            + self.panel.as_ref().map_or(0, |(signals, panel)| panel.bytes() + signals.capacity())
             + self.climb.capacity() * size_of::<(f64, f64, Option<f64>)>()
             + self.peaks.capacity() * size_of::<(i64, f64)>()
+            + self.recent.bytes()
             + self.changes.bytes()
             + self.case.bytes()
     }

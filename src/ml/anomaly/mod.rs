@@ -12,6 +12,7 @@ mod baseline;
 mod detector;
 mod known;
 mod member;
+mod panel;
 mod refractory;
 mod season;
 mod tail;
@@ -20,6 +21,7 @@ mod vector;
 pub use baseline::Deviation;
 pub use detector::{Detector, Evidence, Kind, Score, Stream};
 pub use member::ALARM;
+pub use panel::{Panel, Proof};
 pub use vector::{VectorDetector, VectorScore, View};
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub fn near_all(pasts: &[Past], horizon: usize, cancel: &AtomicBool) -> Option<V
     }
     let widening = calibrated(drafts.iter().filter_map(|d| d.as_ref().ok()));
     let spoken = |(draft, past): (Result<Draft, Refusal>, &Past)| {
-        let positive = past.fine.iter().chain(past.coarse).all(|v| !(*v < 0.0));
+        let positive = !past.fine.iter().chain(past.coarse).any(|v| *v < 0.0);
         draft?.spoken(past.scale(), positive, 0, true, widening)
     };
     Some(drafts.into_iter().zip(pasts).map(spoken).collect())

@@ -92,7 +92,7 @@ fn many_series_make_the_step_longer_and_keep_the_memory() {
         ready(&subjects[0], Signal::Cpu, one.history(Signal::Cpu), 2 * STEP, at(START), &s.metrics.long).unwrap();
     let pair = [START - 2 * STEP, START - STEP].map(|t| load(t) * 1.25 + dust(t));
     let last = draft.fine[draft.fine.len() - 2];
-    assert!((last - (pair[0] + pair[1]) / 2.0).abs() < 1e-5, "{last}: the mean of two samples");
+    assert!((last - f64::midpoint(pair[0], pair[1])).abs() < 1e-5, "{last}: the mean of two samples");
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Default for Watched {
             firsts: [None; 7],
             cursor: None,
             tracks: Default::default(),
-            joint: VectorDetector::small(Signal::ALL.len()),
+            joint: VectorDetector::new(Signal::ALL.len()),
             odd: None,
             panel: None,
             proved: None,

@@ -22,7 +22,7 @@ pub use baseline::Deviation;
 pub use detector::{Detector, Evidence, Kind, Score, Stream};
 pub use member::ALARM;
 pub use panel::{Panel, Proof};
-pub use vector::{VectorDetector, VectorScore, View};
+pub use vector::{VectorDetector, VectorScore};
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ const BUDGET: usize = 5_000;
 /// While a past is learned, how far it is is told this often.
 const TELL: Duration = Duration::from_secs(1);
 
-/// Between two workloads whose judges prove themselves, which takes about a second.
+/// Between two workloads whose judges prove themselves, which takes a tenth of a second.
 const PROVE: Duration = Duration::from_secs(10);
 
 /// State of the watch.

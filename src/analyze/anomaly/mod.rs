@@ -69,7 +69,7 @@ impl Watch {
         backlog
     }
 
-    /// Lets the judges of one workload prove themselves, if one is due: for when all is learned, and somebody has a second.
+    /// Lets the judges of one workload prove themselves, if one is due: for when all is learned.
     pub fn prove(&mut self, snapshot: &Snapshot, now: Timestamp) {
         let known = &snapshot.metrics.workloads;
         let due = |(key, w): (&WorkloadKey, &Watched)| w.unproved(now) && known.get(key).is_some_and(|m| w.knows(m));

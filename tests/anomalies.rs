@@ -1,21 +1,25 @@
 //! The watch for anomalies on the simulated cluster, as Prometheus tells of it: a quiet day raises nothing, and what a
 //! scenario breaks is found under its right name. Nobody waits: the clock is stepped.
 
+#[path = "support/cluster.rs"]
+mod support;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use kansole::analyze::anomaly::Watch;
-use kansole::model::cluster::{Replicas, Revision, Workload};
+use kansole::model::cluster::Revision;
 use kansole::model::incident::{Class, Incident};
-use kansole::model::object::{WorkloadKey, WorkloadKind};
+use kansole::model::pod::{ContainerRow, Phase, PodRow};
 use kansole::model::reading::Reading;
 use kansole::model::series::{Series, Signal};
-use kansole::model::snapshot::{ClusterInfo, Snapshot, WorkloadMetrics};
+use kansole::model::snapshot::{Snapshot, WorkloadMetrics};
 use kansole::sim::demo::{Demo, Options};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use support::{cluster, workload};
 
-/// Seconds between samples, and hours of the past that are learned.
-const LOOK: (i64, i64) = (60, 14);
+/// Hours of the past that are learned.
+const PAST: TimeDelta = TimeDelta::hours(14);
 
 const COUNT: &str = "http_server_request_duration_seconds_count";
 
@@ -40,30 +44,38 @@ struct Shop {
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
     start: DateTime<Utc>,
+    now: DateTime<Utc>,
+    /// Seconds between samples.
+    step: i64,
+    watch: Watch,
+    metrics: BTreeMap<String, WorkloadMetrics>,
 }
 
 impl Shop {
-    /// A scenario after so many minutes.
-    fn after(scenario: &str, minutes: i64) -> (Self, DateTime<Utc>) {
+    /// A scenario at its start.
+    fn playing(scenario: &str, step: i64) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let start: DateTime<Utc> = "2026-03-10T10:00:00Z".parse().expect("a time");
         let options = Options { scenario: scenario.into(), speed: 0.0, start: Some(start), ..Options::default() };
         let demo = runtime.block_on(Demo::start(&options)).expect("the demo starts");
         let client = reqwest::Client::builder().build().expect("a client");
-        let shop = Self { demo, runtime, client, start };
-        for _ in 0..minutes * 6 {
-            shop.demo.step(TimeDelta::seconds(10));
-        }
-        (shop, start + TimeDelta::minutes(minutes))
+        let (watch, metrics) = (Watch::new(), BTreeMap::new());
+        Self { demo, runtime, client, start, now: start, step, watch, metrics }
     }
 
-    /// A query over the past and until now: points by the value of a label.
-    fn range(&self, query: &str, label: &str, to: DateTime<Utc>) -> BTreeMap<String, Vec<(i64, f64)>> {
+    fn pass(&mut self, minutes: i64) {
+        for _ in 0..minutes * 6 {
+            self.demo.step(TimeDelta::seconds(10));
+        }
+        self.now += TimeDelta::minutes(minutes);
+    }
+
+    /// A query from a time until now: points by the value of a label.
+    fn range(&self, query: &str, label: &str, from: DateTime<Utc>) -> BTreeMap<String, Vec<(i64, f64)>> {
         let url = format!("http://127.0.0.1:{}/api/v1/query_range", self.demo.ports().prometheus);
-        let (step, past) = LOOK;
-        let from = self.start - TimeDelta::hours(past);
-        let ends = [from, to].map(|t| (t.timestamp() / step * step).to_string());
+        let step = self.step;
+        let ends = [from, self.now].map(|t| (t.timestamp() / step * step).to_string());
         let parameters = [("query", query), ("start", &ends[0]), ("end", &ends[1]), ("step", &step.to_string())];
         let answer: Value = self.runtime.block_on(async {
             let answer = self.client.get(url).query(&parameters).send().await.expect("an answer");
@@ -79,38 +91,74 @@ impl Shop {
         result.iter().map(track).collect()
     }
 
-    /// What the watch makes of it. `released` tells when a workload had a rollout.
-    fn incidents(&self, to: DateTime<Utc>, released: Option<(&str, DateTime<Utc>)>) -> Vec<Incident> {
-        let mut all: BTreeMap<String, WorkloadMetrics> = BTreeMap::new();
+    /// Reads the samples from a time until now.
+    fn measure(&mut self, from: DateTime<Utc>) {
         for (signal, label, query) in queries() {
-            for (name, points) in self.range(&query, label, to) {
-                let metrics = all.entry(name).or_insert_with(|| WorkloadMetrics {
+            for (name, points) in self.range(&query, label, from) {
+                let step = self.step as u32;
+                let metrics = self.metrics.entry(name).or_insert_with(|| WorkloadMetrics {
                     now: std::array::from_fn(|_| Reading::Absent),
-                    history: std::array::from_fn(|_| Series::new(LOOK.0 as u32, TimeDelta::hours(24))),
+                    history: std::array::from_fn(|_| Series::new(step, TimeDelta::hours(24))),
                 });
                 for (at, value) in points {
                     metrics.history[signal as usize].put(DateTime::from_timestamp(at, 0).expect("a time"), value);
                 }
             }
         }
-        let mut snapshot = Snapshot::empty(cluster(), to);
-        let revision = |name: &str| released.filter(|r| r.0 == name).map(|r| revision(name, r.1));
-        snapshot.workloads = all.keys().map(|name| Arc::new(workload(name, revision(name)))).collect();
-        let metrics = snapshot.workloads.iter().zip(all.into_values()).map(|(w, m)| (w.key.clone(), Arc::new(m)));
+    }
+
+    /// How often containers of each pod of a workload were restarted until now.
+    fn restarts(&self, name: &str) -> Vec<PodRow> {
+        let query = format!("sum by (pod) (kube_pod_container_status_restarts_total{{container=\"{name}\"}})");
+        let pods = self.range(&query, "pod", self.now);
+        pods.into_iter().filter_map(|(pod, points)| Some(pod_row(&pod, points.last()?.1 as u32, self.now))).collect()
+    }
+
+    /// What the watch makes of it. `released` tells when a workload had a rollout.
+    fn incidents(&mut self, released: Option<(&str, DateTime<Utc>)>, killed: Option<&str>) -> Vec<Incident> {
+        let mut snapshot = Snapshot::empty(cluster(), self.now);
+        let revisions =
+            |name: &str| released.filter(|r| r.0 == name).map(|r| revision(name, r.1)).into_iter().collect();
+        let pods = |name: &str| if killed == Some(name) { self.restarts(name) } else { vec![] };
+        let of = |name: &String| Arc::new(workload(name, Arc::from([]), pods(name), revisions(name)));
+        snapshot.workloads = self.metrics.keys().map(of).collect();
+        let metrics = snapshot.workloads.iter().zip(self.metrics.values());
+        let metrics = metrics.map(|(w, m)| (w.key.clone(), Arc::new(m.clone())));
         snapshot.metrics.workloads = Arc::new(metrics.collect::<HashMap<_, _>>());
         assert!(snapshot.metrics.workloads.len() > 8, "the shop has more than eight workloads");
-        let mut watch = Watch::new();
-        assert_eq!(watch.observe(&snapshot, to, usize::MAX), 0);
-        let known = watch.incidents(0);
+        assert_eq!(self.watch.observe(&snapshot, self.now, usize::MAX), 0);
+        let known = self.watch.incidents(0);
         assert!(known.judged > 30 && known.learning * 4 < known.judged, "{} and {}", known.judged, known.learning);
         known.all.iter().map(|i| (**i).clone()).collect()
     }
+
+    /// A scenario after so many minutes, and what the watch makes of all of it at once.
+    fn after(scenario: &str, minutes: i64, released: Option<(&str, TimeDelta)>) -> (Self, Vec<Incident>) {
+        let mut shop = Self::playing(scenario, 60);
+        shop.pass(minutes);
+        shop.measure(shop.start - PAST);
+        let start = shop.start;
+        let all = shop.incidents(released.map(|(name, after)| (name, start + after)), None);
+        (shop, all)
+    }
 }
 
-fn cluster() -> ClusterInfo {
-    let none: Arc<str> = "".into();
-    let [id, context, server, version, user] = std::array::from_fn(|_| none.clone());
-    ClusterInfo { id, context, server, version, user, namespaces: None }
+fn pod_row(name: &str, restarts: u32, now: DateTime<Utc>) -> PodRow {
+    PodRow {
+        namespace: "shop".into(),
+        name: name.into(),
+        uid: "u".into(),
+        resource_version: "1".into(),
+        owner: None,
+        node: None,
+        specs: Arc::from([]),
+        containers: Box::new([ContainerRow { restarts, ready: true, running: true, trouble: None }]),
+        phase: Phase::Running,
+        ready: true,
+        deleting: false,
+        created: now,
+        trouble: None,
+    }
 }
 
 fn revision(name: &str, created: DateTime<Utc>) -> Revision {
@@ -124,26 +172,6 @@ fn revision(name: &str, created: DateTime<Utc>) -> Revision {
         available: 1,
         template: Arc::from([]),
         last_healthy: None,
-    }
-}
-
-fn workload(name: &str, revision: Option<Revision>) -> Workload {
-    Workload {
-        key: WorkloadKey::new("shop", WorkloadKind::Deployment, name),
-        uid: "1".into(),
-        resource_version: "1".into(),
-        generation: 1,
-        observed_generation: 1,
-        created: None,
-        replicas: Replicas::default(),
-        paused: false,
-        template: Arc::from([]),
-        revisions: revision.into_iter().collect(),
-        stuck: None,
-        owners: Arc::from([]),
-        opted_in: false,
-        config_maps: Arc::from([]),
-        pods: Arc::from([]),
     }
 }
 
@@ -161,15 +189,13 @@ fn open<'a>(all: &'a [Incident], name: &str) -> Vec<&'a Incident> {
 
 #[test]
 fn a_quiet_morning_after_a_quiet_night_raises_nothing() {
-    let (shop, now) = Shop::after("quiet-day", 60);
-    let all = shop.incidents(now, None);
+    let (_, all) = Shop::after("quiet-day", 60, None);
     assert!(all.is_empty(), "{}", told(&all));
 }
 
 #[test]
 fn a_bad_release_is_high_errors_and_the_rollout_is_suspect() {
-    let (shop, now) = Shop::after("bad-release", 8);
-    let all = shop.incidents(now, Some(("search", shop.start + TimeDelta::seconds(15))));
+    let (shop, all) = Shop::after("bad-release", 8, Some(("search", TimeDelta::seconds(15))));
     let found = open(&all, "search");
     assert_eq!(found.len(), 1, "{}", told(&all));
     assert_eq!(found[0].class, Class::HighErrorRate, "{}", told(&all));
@@ -180,10 +206,33 @@ fn a_bad_release_is_high_errors_and_the_rollout_is_suspect() {
 
 #[test]
 fn five_times_the_customers_is_a_traffic_spike() {
-    let (shop, now) = Shop::after("traffic-spike", 8);
-    let all = shop.incidents(now, None);
+    let (shop, all) = Shop::after("traffic-spike", 8, None);
     let found = open(&all, "frontend");
     assert_eq!(found.len(), 1, "{}", told(&all));
     assert_eq!(found[0].class, Class::TrafficSpike, "{}", told(&all));
+    assert!(all.iter().all(|i| i.since >= shop.start), "{}", told(&all));
+}
+
+#[test]
+fn a_release_that_leaks_is_a_leak_though_it_is_killed_every_few_minutes() {
+    let mut shop = Shop::playing("memory-leak", 30);
+    shop.measure(shop.start - PAST);
+    assert_eq!(shop.incidents(None, Some("cart")), [], "before the release");
+    let released = shop.start + TimeDelta::seconds(15);
+    let mut all = Vec::new();
+    for _ in 0..30 {
+        shop.pass(1);
+        shop.measure(shop.now - TimeDelta::minutes(2));
+        all = shop.incidents(Some(("cart", released)), Some("cart"));
+        if !open(&all, "cart").is_empty() {
+            break;
+        }
+    }
+    let found = open(&all, "cart");
+    let memory = shop.metrics["cart"].history(Signal::Memory);
+    let seen: Vec<String> =
+        memory.after(shop.start).map(|(t, v)| format!("{} {:.0}", (t - shop.start).num_seconds(), v / 1e6)).collect();
+    assert_eq!(found.len(), 1, "{}\nmemory: {}", told(&all), seen.join(", "));
+    assert_eq!(found[0].class, Class::MemoryLeak, "{}", told(&all));
     assert!(all.iter().all(|i| i.since >= shop.start), "{}", told(&all));
 }

@@ -4,14 +4,16 @@
 //! `promtool` makes the blocks and `prometheus` serves them; `tests/prometheus_real.sh` does both and sets
 //! KANSOLE_REAL_PROMETHEUS. Built with the feature `rig` only, and then never skipped.
 
+#[path = "support/cluster.rs"]
+mod support;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use kansole::config::Settings;
 use kansole::config::settings::{Connection, Indicator, Slo};
-use kansole::model::cluster::{Replicas, Workload};
 use kansole::model::object::{WorkloadKey, WorkloadKind};
 use kansole::model::pod::{ContainerSpec, Phase, PodRow, Probes, Resources};
 use kansole::model::series::Signal;
-use kansole::model::snapshot::{ClusterInfo, MetricsView, Snapshot, SourceState};
+use kansole::model::snapshot::{MetricsView, Snapshot, SourceState};
 use kansole::monitor::metrics;
 use kansole::monitor::metrics::histogram::Buckets;
 use kansole::monitor::metrics::queries::Live;
@@ -21,6 +23,7 @@ use kansole::monitor::prometheus::profile::NodeMemory;
 use kansole::monitor::prometheus::{PromClient, PromError, Transport, profile};
 use std::sync::Arc;
 use std::time::Duration;
+use support::{cluster, workload};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -43,53 +46,26 @@ fn snapshot() -> Snapshot {
         init: false,
     }]);
     let now = Utc::now();
-    let pod = |name: &str| {
-        Arc::new(PodRow {
-            namespace: "shop".into(),
-            name: name.into(),
-            uid: "u".into(),
-            resource_version: "1".into(),
-            owner: None,
-            node: None,
-            specs: template.clone(),
-            containers: Box::default(),
-            phase: Phase::Running,
-            ready: true,
-            deleting: false,
-            created: now - TimeDelta::days(1),
-            trouble: None,
-        })
-    };
-    let workload = |name: &str, pods: &[&str]| Workload {
-        key: WorkloadKey::new("shop", WorkloadKind::Deployment, name),
+    let pod = |name: &&str| PodRow {
+        namespace: "shop".into(),
+        name: (*name).into(),
         uid: "u".into(),
         resource_version: "1".into(),
-        generation: 1,
-        observed_generation: 1,
-        created: None,
-        replicas: Replicas::default(),
-        paused: false,
-        template: template.clone(),
-        revisions: Arc::from([]),
-        stuck: None,
-        owners: Arc::from([]),
-        opted_in: false,
-        config_maps: Arc::from([]),
-        pods: pods.iter().map(|p| pod(p)).collect(),
+        owner: None,
+        node: None,
+        specs: template.clone(),
+        containers: Box::default(),
+        phase: Phase::Running,
+        ready: true,
+        deleting: false,
+        created: now - TimeDelta::days(1),
+        trouble: None,
     };
-    let cluster = ClusterInfo {
-        id: "i".into(),
-        context: "c".into(),
-        server: "s".into(),
-        version: "v".into(),
-        user: "u".into(),
-        namespaces: None,
-    };
-    let list = vec![
-        Arc::new(workload("broken", &["broken-5c4d5c4d-qqqqq"])),
-        Arc::new(workload("cart", &["cart-6b6b6b6b-aaaaa", "cart-6b6b6b6b-bbbbb"])),
-    ];
-    Snapshot { workloads: list.into(), ..Snapshot::empty(cluster, now) }
+    let of =
+        |name: &str, pods: &[&str]| Arc::new(workload(name, template.clone(), pods.iter().map(pod).collect(), vec![]));
+    let list =
+        vec![of("broken", &["broken-5c4d5c4d-qqqqq"]), of("cart", &["cart-6b6b6b6b-aaaaa", "cart-6b6b6b6b-bbbbb"])];
+    Snapshot { workloads: list.into(), ..Snapshot::empty(cluster(), now) }
 }
 
 fn cart() -> WorkloadKey {

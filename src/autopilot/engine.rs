@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::control::Control;
-use super::forecasting::{Forecasting, News};
+use super::forecasting::{Forecasting, News, near};
 use super::foresight::{self, Foresight};
 use super::handle::LoopHandle;
 use super::planning::Planning;
@@ -21,9 +21,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::time;
 use crate::model::time::Timestamp;
 use crate::monitor;
-use crate::monitor::detail::LogRequest;
 use crate::plan::history::History;
-use futures::TryStreamExt as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +52,8 @@ pub(super) enum Note {
     Landed(ActionId, Box<Result<QueueItem, String>>),
     /// A run of the forecasts, by number, moved.
     Forecast(u64, News),
+    /// A run of the forecasts of the next hours, by number, ended.
+    Nearby(u64, near::News),
     /// Failure prediction, by number of the session, moved.
     Foresight(u64, foresight::News),
     /// The watch for anomalies, by number: all incidents, or nothing if it broke down.
@@ -69,9 +69,6 @@ pub(super) struct Flight {
     /// Ends when it has stopped.
     pub(super) task: tokio::task::JoinHandle<()>,
 }
-
-/// Longest wait for actions under way when the loop ends.
-const LANDING: Duration = Duration::from_secs(20);
 
 /// State of the loop.
 pub(super) struct Engine {
@@ -234,6 +231,7 @@ impl Engine {
             Note::Progress(progress) => self.progressed(*progress),
             Note::Landed(id, ended) => self.landed(&id, *ended),
             Note::Forecast(run, news) => self.forecast(run, news),
+            Note::Nearby(run, news) => self.nearby(run, news),
             Note::Foresight(run, news) => self.foresight(run, news),
             Note::Incidents(run, news) => self.watched(run, news),
             Note::Killed(why) => self.kill_switch_seen(why),
@@ -342,25 +340,6 @@ impl Engine {
         self.dirty = true;
     }
 
-    fn read_in_full(&self, detail: Detail, reply: oneshot::Sender<Result<String, String>>) {
-        let Some(session) = &self.session else {
-            let _ = reply.send(Err("not connected".into()));
-            return;
-        };
-        let client = session.conn.read.clone();
-        tokio::spawn(async move {
-            let text = match detail {
-                Detail::Yaml(object) => monitor::detail::yaml(&client, &object).await,
-                Detail::Logs { pod, container, previous, tail } => {
-                    let container = container.map(|c| c.to_string());
-                    let wanted = LogRequest { pod, container, previous, tail, follow: false };
-                    log_text(&client, &wanted).await
-                }
-            };
-            let _ = reply.send(text.map_err(|e| e.to_string()));
-        });
-    }
-
     fn publish(&mut self) {
         self.dirty = false;
         self.seq += 1;
@@ -403,21 +382,6 @@ impl Engine {
     pub(super) fn stop(&mut self) {
         self.ending = true;
     }
-
-    /// The end: every action is asked to stop at its next safe point. A write under way is awaited, for it
-    /// is short; one that only waits for its effect is found in the journal by the next start.
-    async fn end(mut self) {
-        let left: Vec<ActionId> = self.flights.keys().cloned().collect();
-        for flight in self.flights.values() {
-            flight.cancel.cancel();
-        }
-        for (_, flight) in self.flights.drain() {
-            if tokio::time::timeout(LANDING, flight.task).await.is_err() {
-                tracing::error!("an action did not stop within {LANDING:?}; the next start looks after it");
-            }
-        }
-        self.write(Kind::SessionEnded, None, None, serde_json::json!({ "in_flight": left }));
-    }
 }
 
 async fn changed(session: &mut Option<Session>) {
@@ -425,10 +389,4 @@ async fn changed(session: &mut Option<Session>) {
         Some(s) => s.changed().await,
         None => std::future::pending().await,
     }
-}
-
-/// The last lines of a log as one text.
-async fn log_text(client: &kube::Client, wanted: &LogRequest) -> Result<String, monitor::detail::DetailError> {
-    let lines: Vec<String> = monitor::detail::logs(client, wanted).await?.try_collect().await?;
-    Ok(if lines.is_empty() { "the log is empty".to_owned() } else { lines.join("\n") })
 }

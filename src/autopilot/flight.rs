@@ -13,12 +13,31 @@ use chrono::TimeDelta;
 use serde_json::json;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Actions that are remembered from the journal at start.
 pub(super) const REMEMBERED: usize = 500;
 
+/// Longest wait for actions under way when the loop ends.
+const LANDING: Duration = Duration::from_secs(20);
+
 impl Engine {
+    /// The end: every action is asked to stop at its next safe point. A write under way is awaited, for it
+    /// is short; one that only waits for its effect is found in the journal by the next start.
+    pub(super) async fn end(mut self) {
+        let left: Vec<ActionId> = self.flights.keys().cloned().collect();
+        for flight in self.flights.values() {
+            flight.cancel.cancel();
+        }
+        for (_, flight) in self.flights.drain() {
+            if tokio::time::timeout(LANDING, flight.task).await.is_err() {
+                tracing::error!("an action did not stop within {LANDING:?}; the next start looks after it");
+            }
+        }
+        self.write(Kind::SessionEnded, None, None, serde_json::json!({ "in_flight": left }));
+    }
+
     /// Starts a task that carries an action on; its end comes back as a note.
     pub(super) fn fly(
         &mut self,

@@ -1,5 +1,7 @@
 //! Load forecasts beside the loop: a thread of their own computes them whenever new history was read.
 
+pub(super) mod near;
+
 use super::engine::{Engine, Note};
 use super::world::Level;
 use crate::analyze::forecast::ledger::Ledger;
@@ -29,6 +31,7 @@ pub(super) struct Forecasting {
     running: Option<Run>,
     /// When the history behind the last run was read.
     read: Option<Timestamp>,
+    near: near::Nearcast,
 }
 
 /// A run under way; dropped, it stops.
@@ -53,7 +56,9 @@ impl Forecasting {
     /// Forgets everything: the next cluster has other workloads. The number of the run stays, so that the last one is
     /// not heard.
     pub(super) fn forget(&mut self) {
-        *self = Self { run: self.run, ..Self::default() };
+        let mut near = std::mem::take(&mut self.near);
+        near.forget();
+        *self = Self { run: self.run, near, ..Self::default() };
     }
 
     /// Starts a run if this is history that no run has seen, and none is under way.
@@ -94,7 +99,8 @@ impl Forecasting {
         self.ledger.settle(&ended.history);
         self.ledger.enter(&mut made);
         let all = made.into_iter().map(Arc::new).collect();
-        self.known = Arc::new(Predictions { work: Work::Idle, made: Some(now), read: self.read, all });
+        let near = self.known.near.clone();
+        self.known = Arc::new(Predictions { work: Work::Idle, made: Some(now), read: self.read, all, near });
         None
     }
 }
@@ -123,10 +129,11 @@ fn compute(run: u64, history: &LongHistory, of: &[Subject], cancel: &AtomicBool,
 }
 
 impl Engine {
-    /// Starts a run if there is history that no run has seen.
+    /// Starts a run if there is history that no run has seen, and one for the next hours if it is time for it.
     pub(super) fn look_ahead(&mut self) {
         let snapshot = &self.snapshot;
         self.forecasting.look(&snapshot.metrics.long, || subjects(&snapshot.workloads), &self.notes);
+        self.forecasting.near.look(snapshot, &self.notes);
     }
 
     /// Hears of a run.
@@ -137,6 +144,14 @@ impl Engine {
         }
         // While it was at work the next hour may have been read.
         self.look_ahead();
+    }
+
+    /// Hears of the next hours.
+    pub(super) fn nearby(&mut self, run: u64, news: near::News) {
+        let f = &mut self.forecasting;
+        if let Some(known) = f.near.hear(run, news) {
+            Arc::make_mut(&mut f.known).near = known;
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::analyze::failure::learner::LEARNERS;
 use crate::analyze::failure::training::{Examined, Trained, file, learn};
 use crate::analyze::failure::watch::FailureWatch;
 use crate::ml::model_file::{Card, Manifest, Store, TrainedOn};
-use crate::model::failure::{Drift, FailureOutlook, Failures, ModelCard, NotTrained, Past, Training};
+use crate::model::failure::{Drift, Epoch, FailureOutlook, Failures, ModelCard, NotTrained, Past, Training};
 use crate::model::snapshot::{Snapshot, SourceState};
 use crate::model::time;
 use crate::model::time::Timestamp;
@@ -37,6 +37,8 @@ pub(super) enum News {
     Foreseen(Box<FailureWatch>, Vec<FailureOutlook>),
     /// The past was read, or could not be.
     Read(Option<Past>),
+    /// An epoch of a learner is over; the flag tells trainings apart, and is set when this one was cancelled.
+    Epoch(Arc<AtomicBool>, &'static str, Epoch),
     /// Training ended.
     Learned(Box<Result<(Trained, Examined, Past), NotTrained>>),
 }
@@ -204,13 +206,14 @@ impl Foresight {
             self.ended("the past could not be read: Prometheus was lost, or refused it", now);
             return;
         };
-        Arc::make_mut(&mut self.known).training = Training::Learning { since: now };
+        Arc::make_mut(&mut self.known).training = Training::Learning { since: now, losses: Arc::default() };
         let (run, notes) = (self.run, notes.clone());
+        let told = losses::Told { cancel, run, notes: notes.clone() };
         let work = move || {
             super::stand_back();
             let pasts = [past];
             let learned =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| learn(&pasts, &LEARNERS, SEED, &cancel)));
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| learn(&pasts, &LEARNERS, SEED, &told)));
             let learned = learned.unwrap_or_else(|_| {
                 tracing::error!("training ended abnormally");
                 Err(NotTrained::Nothing { need: "training broke down".into() })
@@ -252,6 +255,7 @@ impl Foresight {
             trained_at: now,
             trained_on,
             back_test: file::figures(&examined),
+            losses: self.losses_of(trained.kind()),
         };
         let saved = trained.bytes().and_then(|bytes| store.save(file::NAME, card, &bytes).map_err(|e| e.to_string()));
         match saved {
@@ -327,6 +331,7 @@ fn card_of(manifest: &Manifest, store: Option<&Store>) -> ModelCard {
         features: card.features.as_str().into(),
         drift: None,
         silent: None,
+        losses: losses::of(card),
         // Before the first there are the rules alone.
         earlier: versions.iter().filter(|v| **v < manifest.version).count() + 1,
     }
@@ -375,6 +380,10 @@ impl Engine {
                 self.foresight.read(past, &self.notes, now);
                 None
             }
+            News::Epoch(cancel, kind, epoch) => {
+                self.foresight.epoch(&cancel, kind, epoch);
+                None
+            }
             News::Learned(learned) => self.foresight.learned(*learned, now),
         };
         if let Some(said) = said {
@@ -383,5 +392,6 @@ impl Engine {
     }
 }
 
+mod losses;
 #[cfg(test)]
 mod tests;

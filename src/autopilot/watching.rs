@@ -18,6 +18,9 @@ const BUDGET: usize = 5_000;
 /// While a past is learned, how far it is is told this often.
 const TELL: Duration = Duration::from_secs(1);
 
+/// Between two workloads whose judges prove themselves, which takes a tenth of a second.
+const PROVE: Duration = Duration::from_secs(10);
+
 /// State of the watch.
 #[derive(Debug, Default)]
 pub(super) struct Watching {
@@ -62,11 +65,16 @@ fn work(run: u64, inbox: &Receiver<Arc<Snapshot>>, notes: &mpsc::Sender<Note>) {
     let mut watch = Watch::new();
     let mut told = Incidents::default();
     let mut at = Instant::now();
+    let mut proved = Instant::now();
     let Ok(mut snapshot) = inbox.recv() else { return };
     loop {
         let began = Instant::now();
         let made = catch_unwind(AssertUnwindSafe(|| {
             let backlog = watch.observe(&snapshot, time::now(), BUDGET);
+            if backlog == 0 && proved.elapsed() >= PROVE {
+                watch.prove(&snapshot, time::now());
+                proved = Instant::now();
+            }
             watch.incidents(backlog)
         }));
         let Ok(incidents) = made else {

@@ -151,7 +151,7 @@ commands! {
     Revert "revert" "revert" ["u"] Scope::Pane(PaneId::Actions), Control, "Undo an action that was applied.";
     Export "export" "export" ["e"] Scope::Pane(PaneId::Actions), None, "Show the change as a patch for Git.";
     Ended "ended" "ended" ["x"] Scope::Pane(PaneId::Actions), None, "Show or hide actions that have ended.";
-    PredictionView "prediction-view" "failures or load" ["v"] Scope::Pane(PaneId::Predictions), None, "Show expected failures, or expected load.";
+    PredictionView "prediction-view" "failures or load" ["v"] Scope::Pane(PaneId::Predictions), None, "Show expected failures, or expected load; in a load, the next hours or the next day.";
     Train "train" "train" ["t"] Scope::Pane(PaneId::Predictions), None, "Train the model of failures on this cluster's last day.";
     CancelTraining "cancel-training" "stop training" ["x"] Scope::Pane(PaneId::Predictions), None, "Stop a training under way; the model stays as it was.";
     RollModelBack "roll-model-back" "model back" ["b"] Scope::Pane(PaneId::Predictions), None, "Go back to the model before the present one.";

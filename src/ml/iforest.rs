@@ -98,20 +98,6 @@ impl IsolationForest {
         sums.into_iter().map(|path| self.score_of(path)).collect()
     }
 
-    /// How much each column adds to a row's score: what the score loses when the column takes its median.
-    pub fn contributions(&self, row: &[f64]) -> Vec<f64> {
-        let whole = self.score(row);
-        let mut changed = row.to_vec();
-        (0..self.columns)
-            .map(|column| {
-                let held = std::mem::replace(&mut changed[column], self.medians[column]);
-                let lost = (whole - self.score(&changed)).max(0.0);
-                changed[column] = held;
-                lost
-            })
-            .collect()
-    }
-
     fn imputed(&self, row: &[f64]) -> Vec<f64> {
         row.iter().zip(&self.medians).map(|(value, median)| if value.is_finite() { *value } else { *median }).collect()
     }
@@ -254,15 +240,6 @@ mod tests {
         }
         let stored: IsolationForest = serde_json::from_str(&serde_json::to_string(&forest).unwrap()).unwrap();
         assert!((stored.score(&rows[..3]) - forest.score(&rows[..3])).abs() < 1e-6);
-    }
-
-    #[test]
-    fn the_column_that_is_off_contributes_most() {
-        let forest = IsolationForest::fit(&cloud(1000, 5, 0), 5, Params::default()).unwrap();
-        let parts = forest.contributions(&[0.1, 0.0, 6.0, -0.2, 0.0]);
-        let most = (0..5).max_by(|a, b| parts[*a].total_cmp(&parts[*b])).unwrap();
-        assert_eq!(most, 2);
-        assert!(parts[2] > 3.0 * parts.iter().enumerate().filter(|(at, _)| *at != 2).map(|(_, p)| p).sum::<f64>());
     }
 
     #[test]

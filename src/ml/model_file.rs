@@ -49,6 +49,9 @@ pub struct Card {
     pub trained_on: TrainedOn,
     /// Figures of the back-test by name; all finite.
     pub back_test: BTreeMap<String, f64>,
+    /// Training and validation loss after each epoch, for what learns in epochs.
+    #[serde(default)]
+    pub losses: Vec<[f64; 2]>,
 }
 
 /// The manifest of a saved version.

@@ -312,6 +312,8 @@ pub struct ModelCard {
     pub drift: Option<Drift>,
     /// Why it is silent, if it is.
     pub silent: Option<Arc<str>>,
+    /// How it learned, if it learned in epochs.
+    pub losses: Option<Arc<Losses>>,
     /// Versions that can be rolled back to.
     pub earlier: usize,
 }
@@ -337,6 +339,28 @@ impl Drift {
     }
 }
 
+/// The losses after one pass over what is learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Counts up from 1.
+    pub epoch: u32,
+    /// Most there will be.
+    pub epochs: u32,
+    /// Of what is learned from.
+    pub training: f64,
+    /// Of what only judges.
+    pub validation: f64,
+}
+
+/// The losses of a learner, epoch by epoch.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Losses {
+    /// Who learned.
+    pub learner: Arc<str>,
+    /// Its epochs, in order.
+    pub epochs: Vec<Epoch>,
+}
+
 /// How far training is.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Training {
@@ -352,6 +376,8 @@ pub enum Training {
     Learning {
         /// Since when.
         since: Timestamp,
+        /// The epochs that are over, of learners that have some.
+        losses: Arc<Losses>,
     },
     /// The last training ended so.
     Ended {

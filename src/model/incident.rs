@@ -129,6 +129,13 @@ pub struct Incident {
     pub title: Arc<str>,
     /// Its first unusual sample.
     pub since: Timestamp,
+    /// When the signal that tells its class changed its level, or memory its slope, by a change point test: before its first
+    /// unusual sample, where it crept up. `None`: that cannot be told.
+    #[serde(default)]
+    pub onset: Option<Timestamp>,
+    /// Who judges whether the workload's signals go together, and how it proved itself on calm time; `None`: nobody does yet.
+    #[serde(default)]
+    pub together: Option<Arc<str>>,
     /// Its last unusual sample.
     pub last_seen: Timestamp,
     /// When it was found to be over, and why; `None`: it goes on.

@@ -1,4 +1,5 @@
-//! Load forecasts (A2): two weeks of hours as Prometheus kept them, and what is expected of the next day.
+//! Load forecasts (A2): two weeks of hours as Prometheus kept them, what is expected of the next day by the hour, and of
+//! the next hours sample by sample.
 
 use super::object::WorkloadKey;
 use super::series::Signal;
@@ -74,6 +75,26 @@ pub struct Predictions {
     pub read: Option<Timestamp>,
     /// One per workload and signal.
     pub all: Arc<[Arc<Prediction>]>,
+    /// The next hours, sample by sample.
+    pub near: Nearby,
+}
+
+/// The forecasts of the next hours, sample by sample.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Nearby {
+    /// When they were made; `None`: never.
+    pub made: Option<Timestamp>,
+    /// Per workload and signal that is measured.
+    pub all: Arc<BTreeMap<(WorkloadKey, Signal), Near>>,
+}
+
+/// The next hours of one signal of one workload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Near {
+    /// What is expected, or why nothing is said.
+    pub outlook: Result<Outlook, Silence>,
+    /// How its earlier forecasts did, quarter of an hour by quarter of an hour.
+    pub kept: Kept,
 }
 
 /// One signal of one workload.
@@ -95,29 +116,29 @@ pub struct Prediction {
     pub kept: Kept,
 }
 
-/// How forecasts held against the hours that then came, for the last [`Kept::MOST`] of them.
+/// How forecasts held against the values that then came, for the last [`Kept::MOST`] of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Kept {
-    hours: u32,
-    /// One bit per hour, the last one lowest: whether it was inside.
+    values: u32,
+    /// One bit per value, the last one lowest: whether it was inside.
     band80: u64,
     band95: u64,
 }
 
 impl Kept {
-    /// Hours that are remembered.
+    /// Values that are remembered.
     pub const MOST: u32 = u64::BITS;
 
-    /// One more hour, and whether what came was inside the 80 % and the 95 % interval.
+    /// One more value, and whether what came was inside the 80 % and the 95 % interval.
     pub fn note(&mut self, in80: bool, in95: bool) {
-        self.hours = (self.hours + 1).min(Self::MOST);
+        self.values = (self.values + 1).min(Self::MOST);
         self.band80 = self.band80 << 1 | u64::from(in80);
         self.band95 = self.band95 << 1 | u64::from(in95);
     }
 
-    /// Hours that were judged.
-    pub fn hours(self) -> u32 {
-        self.hours
+    /// Values that were judged.
+    pub fn values(self) -> u32 {
+        self.values
     }
 
     /// Those of them inside the 80 % interval.
@@ -145,6 +166,18 @@ pub enum Silence {
         /// Hours that would do.
         need: usize,
     },
+    /// Too few samples for a back-test at their step.
+    Young {
+        /// Hours of samples there are.
+        have: usize,
+        /// Hours that would do.
+        need: usize,
+    },
+    /// Nothing was measured lately.
+    Stopped {
+        /// The last sample.
+        last: Timestamp,
+    },
     /// On its own past it was not better than repeating the day before.
     NoSkill {
         /// Error of the forecast (MASE).
@@ -154,10 +187,10 @@ pub enum Silence {
     },
     /// What came was outside its intervals too often.
     Drifted {
-        /// Hours that were inside the 95 % interval.
+        /// Values that were inside the 95 % interval.
         within95: u32,
         /// Of so many.
-        hours: u32,
+        values: u32,
     },
     /// The history is no series.
     Bad(Arc<str>),
@@ -169,7 +202,8 @@ impl Silence {
         match self {
             Self::Absent => "not measured",
             Self::Refused(_) => "not readable",
-            Self::Short { .. } => "too short",
+            Self::Short { .. } | Self::Young { .. } => "too short",
+            Self::Stopped { .. } => "stopped",
             Self::NoSkill { .. } => "no skill",
             Self::Drifted { .. } => "drifted",
             Self::Bad(_) => "no series",
@@ -189,39 +223,47 @@ impl std::fmt::Display for Silence {
                     need - have
                 )
             }
+            Self::Young { have, need } => write!(
+                f,
+                "samples of {have} hours are too few for a back-test at their step: {} more hours are needed",
+                need - have
+            ),
+            Self::Stopped { last } => write!(f, "nothing was measured since {}", last.format("%F %H:%M UTC")),
             Self::NoSkill { mase, baseline } => write!(
                 f,
                 "no skill: on its own past it erred by {mase:.2}, repeating the day before by {baseline:.2} (MASE)"
             ),
-            Self::Drifted { within95, hours } => write!(
+            Self::Drifted { within95, values } => write!(
                 f,
-                "drifted: of the last {hours} hours {within95} were inside its 95% interval; it speaks again when they are"
+                "drifted: of the last {values} values {within95} were inside its 95% interval; it speaks again when they are"
             ),
             Self::Bad(why) => write!(f, "its history is no series: {why}"),
         }
     }
 }
 
-/// What is expected at each of the next hours.
+/// What is expected at each of the next steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outlook {
-    /// The first hour.
+    /// The first moment.
     pub from: Timestamp,
+    /// Between two moments.
+    pub step: TimeDelta,
     /// Who speaks.
     pub model: String,
     /// Every model with its share of the weight, heaviest first.
     pub members: Vec<(String, f64)>,
     /// The seasons that were looked at, in hours.
     pub seasons: Vec<usize>,
-    /// One per hour.
-    pub hours: Vec<Expected>,
+    /// One per moment.
+    pub steps: Vec<Expected>,
     /// `None` for a series that never changed: nothing was there to get wrong.
     pub backtest: Option<BackTest>,
     /// The limit's crossing, if the band reaches it.
     pub crossing: Option<Crossing>,
 }
 
-/// What is expected of one hour, in the signal's unit.
+/// What is expected of one moment, in the signal's unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Expected {
     /// The expected value.
@@ -252,16 +294,21 @@ pub struct BackTest {
 /// When a limit is crossed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Crossing {
-    /// The first hour at which the upper end of the 80 % interval reaches the limit.
+    /// The first moment at which the upper end of the 80 % interval reaches the limit.
     pub possible: Timestamp,
-    /// The first hour at which the expected value does.
+    /// The first moment at which the expected value does.
     pub expected: Option<Timestamp>,
 }
 
 impl Outlook {
-    /// The hour with the greatest expected value.
+    /// When moment `i` is.
+    pub fn at(&self, i: usize) -> Timestamp {
+        self.from + self.step * i32::try_from(i).unwrap_or(i32::MAX)
+    }
+
+    /// The moment with the greatest expected value.
     pub fn peak(&self) -> Option<(Timestamp, &Expected)> {
-        let (i, hour) = self.hours.iter().enumerate().max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))?;
-        Some((self.from + HOUR * i as i32, hour))
+        let (i, most) = self.steps.iter().enumerate().max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))?;
+        Some((self.at(i), most))
     }
 }

@@ -162,6 +162,11 @@ impl Case {
         self.open.as_ref().is_some_and(leak) || self.ended.iter().any(|(o, end)| leak(o) && at - *end <= LEAKS_AGAIN)
     }
 
+    /// The one that goes on, to say when it began.
+    pub fn opened(&mut self) -> Option<&mut Incident> {
+        self.open.as_mut().map(|o| &mut o.incident)
+    }
+
     /// Whether one goes on.
     pub fn is_open(&self) -> bool {
         self.open.is_some()
@@ -219,6 +224,8 @@ impl Open {
             score: 0.0,
             title: "".into(),
             since: s.since,
+            onset: None,
+            together: None,
             last_seen: s.since,
             ended: None,
             evidence: Vec::new(),

@@ -91,6 +91,17 @@ impl Changes {
         self.known.iter().any(|c| &*c.what != RESTARTED && c.at <= at + SKEW && at - c.at <= span)
     }
 
+    /// When it was last rolled out, or its pods became more or fewer, before `at`.
+    pub fn last_rolled(&self, at: Timestamp) -> Option<Timestamp> {
+        self.known.iter().rev().find(|c| &*c.what != RESTARTED && c.at <= at).map(|c| c.at)
+    }
+
+    /// How often containers of it were restarted, as far as it was looked at, at most `span` before `at`.
+    pub fn restarts(&self, at: Timestamp, span: TimeDelta) -> usize {
+        let near = |c: &&Change| &*c.what == RESTARTED && c.at <= at + SKEW && at - c.at <= span;
+        self.known.iter().filter(near).count()
+    }
+
     /// What can have caused something that began at `since`: rollouts first, then the latest first.
     pub fn before(&self, since: Timestamp) -> Vec<Change> {
         let near = self.known.iter().rev().filter(|c| c.at <= since + SKEW && since - c.at <= CAUSE);

@@ -9,6 +9,7 @@
 mod case;
 mod change;
 mod law;
+mod onset;
 mod watched;
 
 #[cfg(test)]
@@ -66,6 +67,17 @@ impl Watch {
         }
         self.last = stopped;
         backlog
+    }
+
+    /// Lets the judges of one workload prove themselves, if one is due: for when all is learned.
+    pub fn prove(&mut self, snapshot: &Snapshot, now: Timestamp) {
+        let known = &snapshot.metrics.workloads;
+        let due = |(key, w): (&WorkloadKey, &Watched)| w.unproved(now) && known.get(key).is_some_and(|m| w.knows(m));
+        let Some((key, _)) = self.workloads.iter().find(|(key, w)| due((key, w))) else { return };
+        let key = key.clone();
+        if let (Some(watched), Some(metrics)) = (self.workloads.get_mut(&key), known.get(&key)) {
+            watched.prove(metrics, now);
+        }
     }
 
     /// All incidents as they stand. `backlog` is what [`Watch::observe`] answered.

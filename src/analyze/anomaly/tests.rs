@@ -194,6 +194,72 @@ fn memory_that_climbs_is_a_leak_even_with_kills_in_between_and_memory_that_follo
 }
 
 #[test]
+fn a_past_that_arrives_signal_by_signal_is_learned_of_each() {
+    let fails = |t: i64| {
+        with(t, 4, |row| {
+            if t >= DAY + 900 {
+                row[Signal::ErrorRate as usize] = Some(0.5);
+            }
+        })
+    };
+    let cpu_alone = |t: i64| {
+        let mut row = [None; 7];
+        row[Signal::Cpu as usize] = usual(t, 4)[Signal::Cpu as usize];
+        row
+    };
+    let mut w = Watched::default();
+    w.learn(&key(), &metrics(0..DAY, &cpu_alone), usize::MAX);
+    w.learn(&key(), &metrics(0..DAY + 1800, &fails), usize::MAX);
+    let all = incidents(&w);
+    assert!(all.len() == 1 && all[0].class == Class::HighErrorRate, "{all:#?}");
+}
+
+/// A workload whose containers were restarted so often.
+fn restarted(times: u32) -> crate::model::cluster::Workload {
+    let mut pod = fixtures::pod("cart-0", "cart-7", "cart:7");
+    pod.containers.iter_mut().take(1).for_each(|c| c.restarts = times);
+    fixtures::deployment("cart", vec![pod], vec![])
+}
+
+/// Watches a workload minute by minute for two hours after a day; containers of it restart where `kills` says so.
+fn minute_by_minute(make: impl Fn(i64) -> [Option<f64>; 7], kills: impl Fn(i64) -> u32) -> Vec<Incident> {
+    let mut w = Watched::default();
+    w.look(&restarted(0), at(0));
+    w.learn(&key(), &metrics(0..DAY, &make), usize::MAX);
+    for minute in 0..120 {
+        let t = DAY + minute * STEP;
+        w.look(&restarted(kills(t - DAY)), at(t));
+        w.learn(&key(), &metrics(DAY - STEP..t + STEP, &make), usize::MAX);
+    }
+    incidents(&w)
+}
+
+#[test]
+fn three_pods_that_leak_and_are_killed_in_turn_are_one_leak_and_pods_that_only_start_again_are_none() {
+    // A pod holds a third of the memory, trebles within eight minutes and is killed; the three take turns.
+    let phase = |t: i64, pod: i64| (t + pod * 180).rem_euclid(480) as f64 / 480.0;
+    let sum = |t: i64, of: &dyn Fn(f64) -> f64| (0..3).map(|pod| of(phase(t, pod))).sum::<f64>() / 3.0;
+    let make = |of: fn(f64) -> f64| {
+        move |t: i64| {
+            with(t, 5, |row| {
+                if t >= DAY {
+                    times(row, Signal::Memory, sum(t - DAY, &of));
+                }
+            })
+        }
+    };
+    let kills = |t: i64| u32::try_from(t / 160).unwrap_or(0);
+    let leak = minute_by_minute(make(|phase| 1.0 + 2.0 * phase), kills);
+    assert_eq!(leak.len(), 1, "{leak:#?}");
+    assert_eq!((leak[0].class, leak[0].ended), (Class::MemoryLeak, None), "{leak:#?}");
+    assert!(leak[0].since - at(DAY) <= TimeDelta::minutes(22), "{leak:#?}");
+    let starts = minute_by_minute(make(|phase| 0.35 + 0.65 * (3.0 * phase).min(1.0)), kills);
+    assert!(starts.iter().all(|i| i.class != Class::MemoryLeak), "{starts:#?}");
+    let heap = minute_by_minute(make(|phase| 1.0 + 2.0 * phase), |_| 0);
+    assert!(heap.iter().all(|i| !i.title.contains("an hour")), "a heap that is collected has no kills: {heap:#?}");
+}
+
+#[test]
 fn slow_answers_are_degradation_and_cpu_without_cause_is_a_threat() {
     let trouble = DAY + 3600..DAY + 5400;
     let slow = only(2, |t| {
@@ -368,4 +434,27 @@ fn an_incident_without_data_ends_after_half_an_hour() {
     assert!(all.len() == 1 && all[0].ended.unwrap().1 == End::Silent, "{all:#?}");
     watch.observe(&s, at(3 * DAY), usize::MAX);
     assert_eq!(watch.incidents(0).all.len(), 0, "after a day it is forgotten");
+}
+
+#[test]
+fn who_judges_signals_together_proves_itself_on_the_last_day_and_an_incident_says_who_it_is() {
+    let fails = |t: i64| {
+        with(t, 6, |row| {
+            if t >= DAY + 3600 {
+                row[Signal::ErrorRate as usize] = Some(0.4);
+            }
+        })
+    };
+    let mut w = Watched::default();
+    let calm = metrics(0..DAY, &fails);
+    w.learn(&key(), &calm, usize::MAX);
+    assert!(w.unproved(at(DAY)));
+    w.prove(&calm, at(DAY));
+    assert!(!w.unproved(at(DAY + 5 * 3600)) && w.unproved(at(DAY + 6 * 3600)));
+    w.learn(&key(), &metrics(0..DAY + 4500, &fails), usize::MAX);
+    let all = incidents(&w);
+    let card = all[0].together.clone().expect("it was proved before");
+    assert!(card.contains("autoencoder found") && card.contains("isolation forest found"), "{card}");
+    assert!(all[0].onset.is_some_and(|o| (o - at(DAY + 3600)).num_seconds().abs() <= 120), "{all:#?}");
+    assert!(w.bytes() < 450_000, "{}", w.bytes());
 }

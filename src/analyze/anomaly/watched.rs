@@ -2,9 +2,10 @@
 
 use super::case::{Case, shared};
 use super::change::Changes;
-use super::law::{Scene, Sight};
+use super::law::{self, Scene, Sight};
+use super::onset::Recent;
 use crate::analyze::leak::fit_cut;
-use crate::ml::anomaly::{ALARM, Detector, Kind, VectorDetector};
+use crate::ml::anomaly::{ALARM, Detector, Kind, Panel, VectorDetector};
 use crate::model::cluster::Workload;
 use crate::model::incident::Incident;
 use crate::model::object::WorkloadKey;
@@ -12,7 +13,7 @@ use crate::model::series::{Series, Signal};
 use crate::model::snapshot::WorkloadMetrics;
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// What a detector called new is new for so long.
@@ -35,8 +36,16 @@ const IN_ALL: f64 = 0.1;
 const PIECE: usize = 4;
 const RISE: f64 = 0.5;
 const FALL: f64 = 0.1;
+/// A leak that kills is one after so many looks at which containers had been restarted, if of the samples between the falls
+/// at least so many are above the one before. Memory of a process that only starts again and again does not come higher
+/// than it ever was.
+const KILLS: usize = 2;
+const RISING: f64 = 0.75;
+const HIGHER: f64 = 1.1;
 /// Requests that grow half as fast explain memory that grows.
 const TRAFFIC: f64 = 0.5;
+/// Who judges the signals together is proved anew so often.
+const PROVED_AGAIN: TimeDelta = TimeDelta::hours(6);
 /// Peaks of memory are kept for 24 hours in parts of 20 minutes.
 const PEAKS: usize = 72;
 
@@ -53,16 +62,20 @@ struct Track {
 pub(super) struct Watched {
     /// All of this is learned.
     done: Option<Arc<WorkloadMetrics>>,
-    /// The oldest sample when learning began, and the newest that was learned.
-    first: Option<Timestamp>,
+    /// The oldest sample of each signal when it was first seen, and the newest that was learned.
+    firsts: [Option<Timestamp>; 7],
     cursor: Option<Timestamp>,
     tracks: [Option<Box<Track>>; 7],
     joint: VectorDetector,
     odd: Option<Timestamp>,
+    /// The signals that are judged together, by whom, and when that was proved.
+    panel: Option<(Vec<Signal>, Panel)>,
+    proved: Option<Timestamp>,
     /// Hours, memory and requests of the last while.
     climb: VecDeque<(f64, f64, Option<f64>)>,
     /// Greatest memory per part of the day, by the part's number.
     peaks: VecDeque<(i64, f64)>,
+    recent: Recent,
     changes: Changes,
     case: Case,
     shown: Vec<Arc<Incident>>,
@@ -72,13 +85,16 @@ impl Default for Watched {
     fn default() -> Self {
         Self {
             done: None,
-            first: None,
+            firsts: [None; 7],
             cursor: None,
             tracks: Default::default(),
-            joint: VectorDetector::small(Signal::ALL.len()),
+            joint: VectorDetector::new(Signal::ALL.len()),
             odd: None,
+            panel: None,
+            proved: None,
             climb: VecDeque::new(),
             peaks: VecDeque::new(),
+            recent: Recent::default(),
             changes: Changes::default(),
             case: Case::default(),
             shown: Vec::new(),
@@ -98,14 +114,19 @@ impl Watched {
         if self.knows(metrics) || budget == 0 {
             return 0;
         }
-        let first = metrics.history.iter().filter_map(Series::first).min();
-        if let (Some(first), Some(before)) = (first, self.first)
-            && first < before
-        {
+        // The past is filled signal by signal: one that came after the others were learned would never be.
+        let firsts = metrics.history.each_ref().map(Series::first);
+        let late = |(now, before): (&Option<Timestamp>, &Option<Timestamp>)| match (now, before.or(self.cursor)) {
+            (Some(now), Some(before)) => *now < before,
+            _ => false,
+        };
+        if firsts.iter().zip(&self.firsts).any(late) {
+            // A panel stays until it is proved anew.
             let (changes, shown) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.shown));
-            *self = Self { changes, shown, ..Self::default() };
+            let (panel, proved) = (self.panel.take(), self.proved);
+            *self = Self { panel, proved, changes, shown, ..Self::default() };
         }
-        self.first = self.first.or(first);
+        self.firsts = std::array::from_fn(|i| self.firsts[i].or(firsts[i]));
         let from = self.cursor.unwrap_or(Timestamp::MIN_UTC);
         let mut news = metrics.history.each_ref().map(|series| series.after(from).peekable());
         let mut learned = 0;
@@ -143,7 +164,15 @@ impl Watched {
             scene.sights[signal as usize] = self.push(signal, at, value, settles);
         }
         scene.odd = self.odd(at, row);
-        if self.case.step(key, at, &scene, &self.changes) {
+        self.recent.push(at, row);
+        let calm = !self.case.is_open();
+        let adapted = self.case.step(key, at, &scene, &self.changes);
+        if let Some(incident) = self.case.opened().filter(|_| calm) {
+            let main = law::signals(incident.class).iter().find(|s| row[**s as usize].is_some());
+            incident.together = self.panel.as_ref().map(|(_, panel)| panel.card().into());
+            incident.onset = main.and_then(|s| self.recent.onset(*s, incident.class, incident.since));
+        }
+        if adapted {
             self.tracks.iter_mut().flatten().for_each(|t| t.detector.restart_level());
         }
     }
@@ -174,7 +203,38 @@ impl Watched {
         if self.joint.push(&row).intensity >= ALARM {
             self.odd = Some(at);
         }
-        self.odd.is_some_and(|then| at - then <= NOVEL)
+        let judged = self
+            .panel
+            .as_ref()
+            .and_then(|(signals, panel)| panel.odd(&signals.iter().map(|s| row[*s as usize]).collect::<Vec<f64>>()));
+        judged == Some(true) || self.odd.is_some_and(|then| at - then <= NOVEL)
+    }
+
+    /// Whether it is time to prove who may judge the signals together.
+    pub fn unproved(&self, now: Timestamp) -> bool {
+        self.proved.is_none_or(|at| now - at >= PROVED_AGAIN)
+    }
+
+    /// Lets those that judge signals together learn the last day, incidents left out, and prove themselves on it.
+    pub fn prove(&mut self, metrics: &WorkloadMetrics, now: Timestamp) {
+        self.proved = Some(now);
+        let from = now - TimeDelta::hours(24);
+        let calm = |at: Timestamp| self.case.incidents().all(|i| at < i.since || i.ended.is_some_and(|e| at > e.0));
+        let mut rows: BTreeMap<Timestamp, [f64; 7]> = BTreeMap::new();
+        let mut counts = [0usize; 7];
+        for signal in Signal::ALL {
+            for (at, value) in metrics.history(signal).range(from, now).filter(|(at, _)| calm(*at)) {
+                rows.entry(at).or_insert([f64::NAN; 7])[signal as usize] = value;
+                counts[signal as usize] += 1;
+            }
+        }
+        // A signal that is rarely measured would leave hardly a whole row.
+        let signals: Vec<Signal> = Signal::ALL
+            .into_iter()
+            .filter(|s| counts[*s as usize] * 10 >= rows.len() * 9 && !rows.is_empty())
+            .collect();
+        let flat: Vec<f64> = rows.values().flat_map(|row| signals.iter().map(|s| row[*s as usize])).collect();
+        self.panel = Panel::new(&flat, signals.len(), 0).map(|panel| (signals, panel));
     }
 
     /// Growth of memory as a share of its level per hour, if it is steady, large, goes where memory never was, and neither
@@ -196,13 +256,18 @@ impl Watched {
             self.peaks.pop_front();
         }
         let before = self.peaks.iter().filter(|p| p.0 + 1 < part).map(|p| p.1).reduce(f64::max)?;
+        if let Some(share) = self.growth_between_kills(at, before) {
+            return Some(share);
+        }
         if !self.case.leaks(at) && (memory <= before || self.changes.rolled(at, START)) {
             return None;
         }
-        if self.climb.len() < POINTS {
+        // What another release, or fewer pods, used before is no part of this climb.
+        let rolled = self.changes.last_rolled(at).map_or(f64::MIN, |t| (t + SETTLES).timestamp() as f64 / 3600.0);
+        let points: Vec<(f64, f64)> = self.climb.iter().filter(|p| p.0 >= rolled).map(|p| (p.0, p.1)).collect();
+        if points.len() < POINTS {
             return None;
         }
-        let points: Vec<(f64, f64)> = self.climb.iter().map(|p| (p.0, p.1)).collect();
         let fit = |points| fit_cut(points, PIECE, RISE, FALL);
         let (whole, late) = (fit(&points)?, fit(&points[points.len() / 2..])?);
         let level = points.iter().map(|p| p.1).sum::<f64>() / points.len() as f64;
@@ -210,6 +275,30 @@ impl Watched {
         let steady = whole.r2 >= FITS && whole.hours >= HOURS && late.slope >= whole.slope / 2.0;
         let large = share >= PER_HOUR && share * whole.hours >= IN_ALL;
         (steady && large && !self.traffic_grows(share)).then_some(share)
+    }
+
+    /// Growth while containers are killed so soon after each other that no stretch between two falls is long enough for a
+    /// fit: the median change from one sample to the next, falls left out. The killed pods of a workload fall at different
+    /// times, so that its sum hardly rises on the whole.
+    fn growth_between_kills(&self, at: Timestamp, before: f64) -> Option<f64> {
+        let highest = self.climb.iter().map(|p| p.1).fold(0.0, f64::max);
+        let known = self.case.leaks(at) || highest > HIGHER * before;
+        if !known || self.climb.len() < POINTS || self.changes.restarts(at, CLIMB) < KILLS {
+            return None;
+        }
+        let changes = self.climb.iter().zip(self.climb.iter().skip(1));
+        let mut rates: Vec<f64> = changes
+            .filter(|(a, b)| b.1 > a.1 * (1.0 - FALL) && b.1 < a.1 * (1.0 + RISE) && b.0 > a.0)
+            .map(|(a, b)| (b.1 - a.1) / (b.0 - a.0))
+            .collect();
+        let rising = rates.iter().filter(|r| **r > 0.0).count() as f64;
+        if rates.len() < POINTS / 2 || rising < RISING * rates.len() as f64 {
+            return None;
+        }
+        rates.sort_by(f64::total_cmp);
+        let level = self.climb.iter().map(|p| p.1).sum::<f64>() / self.climb.len() as f64;
+        let share = rates[rates.len() / 2] / level;
+        (share >= PER_HOUR && !self.traffic_grows(share)).then_some(share)
     }
 
     /// Whether requests grow at least half as fast as memory, from the first to the second half of the climb.
@@ -255,8 +344,10 @@ impl Watched {
                 .map(|t| size_of::<Track>() - size_of::<Detector>() + t.detector.bytes())
                 .sum::<usize>()
             + self.joint.bytes()
+            + self.panel.as_ref().map_or(0, |(signals, panel)| panel.bytes() + signals.capacity())
             + self.climb.capacity() * size_of::<(f64, f64, Option<f64>)>()
             + self.peaks.capacity() * size_of::<(i64, f64)>()
+            + self.recent.bytes()
             + self.changes.bytes()
             + self.case.bytes()
     }

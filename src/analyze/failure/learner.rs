@@ -7,8 +7,22 @@ use super::scene::Around;
 use super::sight::Sight;
 use super::window::Window;
 use crate::ml::forest::{Forest, Params};
-use crate::model::failure::State;
+use crate::model::failure::{Epoch, State};
 use std::sync::atomic::AtomicBool;
+
+/// Watches over a training: may stop it, and hears of its epochs.
+pub trait Overseer: Sync {
+    /// Set: stop.
+    fn cancel(&self) -> &AtomicBool;
+    /// An epoch of the learner of that kind is over.
+    fn epoch(&self, _kind: &'static str, _epoch: Epoch) {}
+}
+
+impl Overseer for AtomicBool {
+    fn cancel(&self) -> &AtomicBool {
+        self
+    }
+}
 
 /// Learns the worst state of the next minutes from rows.
 pub trait Learner: Sync {
@@ -19,7 +33,8 @@ pub trait Learner: Sync {
     /// What it looks at, one value per column.
     fn row(&self, window: &Window, sight: &Sight, around: &Around) -> Vec<f64>;
     /// Learns from whole rows and as many states. The same rows and seed give the same model.
-    fn fit(&self, rows: &[f64], states: &[State], seed: u64, cancel: &AtomicBool) -> Result<Box<dyn Model>, String>;
+    fn fit(&self, rows: &[f64], states: &[State], seed: u64, overseer: &dyn Overseer)
+    -> Result<Box<dyn Model>, String>;
     /// Reads what [`Model::bytes`] wrote.
     fn load(&self, bytes: &[u8]) -> Result<Box<dyn Model>, String>;
 }
@@ -55,7 +70,7 @@ impl Learner for Woods {
         features::row(sight, around)
     }
 
-    fn fit(&self, rows: &[f64], states: &[State], seed: u64, _: &AtomicBool) -> Result<Box<dyn Model>, String> {
+    fn fit(&self, rows: &[f64], states: &[State], seed: u64, _: &dyn Overseer) -> Result<Box<dyn Model>, String> {
         let classes: Vec<usize> = states.iter().map(|s| *s as usize).collect();
         let columns = features::NAMES.len();
         let fitted =

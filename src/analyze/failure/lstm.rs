@@ -1,14 +1,13 @@
 //! A recurrent net over the steps themselves: the seven signals of a window, each against its limit or its own past, so
 //! that a small workload and a large one look alike.
 
-use super::learner::{Learner, Model};
+use super::learner::{Learner, Model, Overseer};
 use super::scene::Around;
 use super::sight::Sight;
 use super::window::{Window, usual};
-use crate::ml::net::{Net, Params, Samples, Shape, train};
-use crate::model::failure::{Fact, STEPS, State};
+use crate::ml::net::{Net, Params, Progress, Samples, Shape, train};
+use crate::model::failure::{Epoch, Fact, STEPS, State};
 use crate::model::series::Signal;
-use std::sync::atomic::AtomicBool;
 
 /// An LSTM of 128, 64 and 32 units, a dense layer of 16, and the four states.
 #[derive(Debug, Clone, Copy)]
@@ -51,13 +50,25 @@ impl Learner for Lstm {
         (0..STEPS).flat_map(|step| columns.each_ref().map(|c| c[step])).collect()
     }
 
-    fn fit(&self, rows: &[f64], states: &[State], seed: u64, cancel: &AtomicBool) -> Result<Box<dyn Model>, String> {
+    fn fit(
+        &self,
+        rows: &[f64],
+        states: &[State],
+        seed: u64,
+        overseer: &dyn Overseer,
+    ) -> Result<Box<dyn Model>, String> {
         let width = STEPS * SIGNALS;
         let every = states.len().div_ceil(MOST).max(1);
         let kept: Vec<f64> = rows.chunks_exact(width).step_by(every).flatten().copied().collect();
         let classes: Vec<usize> = states.iter().step_by(every).map(|s| *s as usize).collect();
         let weights = super::learner::weights(&classes).to_vec();
-        let trained = train(&shape(), Samples::Classes(&kept, &classes), &params(seed, weights), cancel, |_| {});
+        let told = |p: &Progress| {
+            let [epoch, epochs] = [p.epoch, p.epochs].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+            let [training, validation] = [p.training_loss, p.validation_loss];
+            overseer.epoch(self.kind(), Epoch { epoch, epochs, training, validation });
+        };
+        let samples = Samples::Classes(&kept, &classes);
+        let trained = train(&shape(), samples, &params(seed, weights), overseer.cancel(), told);
         trained.map(|t| Box::new(Recurrent(t.net)) as Box<dyn Model>).map_err(|e| e.to_string())
     }
 

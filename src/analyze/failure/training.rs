@@ -5,12 +5,12 @@
 //! and only if its alarms are right that often and it beats the rules. What is kept is what was examined: it is not fitted again to everything.
 
 use super::course::{Course, courses};
-use super::learner::{Learner, Model};
+use super::learner::{Learner, Model, Overseer};
 use super::score::Score;
 use crate::ml::drift::drifted;
 use crate::model::failure::{Drift, Foreseen, Moved, NotTrained, Past, STEPS, State};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Share of the alarms that must be right.
 pub const PRECISION: f64 = 0.9;
@@ -69,7 +69,7 @@ pub fn learn(
     pasts: &[Past],
     learners: &[&'static dyn Learner],
     seed: u64,
-    cancel: &AtomicBool,
+    overseer: &dyn Overseer,
 ) -> Result<(Trained, Examined), NotTrained> {
     let step = pasts.first().map_or(0, |p| p.step);
     let nothing = |need: &str| NotTrained::Nothing { need: need.into() };
@@ -80,7 +80,7 @@ pub fn learn(
     let exam = parts.split_off(parts.len() - parts.len() / 4);
     let mut best: Option<(Trained, Examined)> = None;
     for &learner in learners {
-        if cancel.load(Ordering::Relaxed) {
+        if overseer.cancel().load(Ordering::Relaxed) {
             return Err(nothing("training was cancelled"));
         }
         let of = |parts: &[Past]| parts.iter().flat_map(|p| courses(p, learner)).collect::<Vec<Course>>();
@@ -95,7 +95,7 @@ pub fn learn(
             return Err(nothing(&need));
         }
         let (rows, states) = examples(&taught);
-        let model = learner.fit(&rows, &states, seed, cancel).map_err(|e| nothing(&e))?;
+        let model = learner.fit(&rows, &states, seed, overseer).map_err(|e| nothing(&e))?;
         let (threshold, score) = calibrate(&*model, &examined);
         let background = calm(&rows, &states, learner.columns().len());
         let found = Examined { kind: learner.kind(), model: score, rules, rows: states.len() };

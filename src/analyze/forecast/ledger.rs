@@ -10,7 +10,7 @@ use crate::model::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// Chance of an honest forecast to be silenced at one look.
-const UNLIKELY: f64 = 1e-3;
+pub(super) const UNLIKELY: f64 = 1e-3;
 
 /// The forecasts of each series that wait for their hours, and how earlier ones did. Bounded by the series there are.
 #[derive(Debug, Default)]
@@ -54,21 +54,21 @@ impl Ledger {
                 self.lines.extend(earlier.map(|e| (key, e)));
                 continue;
             };
-            self.lines.insert(key, Entry { from: outlook.from, hours: outlook.hours.clone(), kept });
-            if lower_tail(kept.count95(), kept.hours(), 0.95) < UNLIKELY {
-                p.outlook = Err(Silence::Drifted { within95: kept.count95(), hours: kept.hours() });
+            self.lines.insert(key, Entry { from: outlook.from, hours: outlook.steps.clone(), kept });
+            if lower_tail(kept.count95(), kept.values(), 0.95) < UNLIKELY {
+                p.outlook = Err(Silence::Drifted { within95: kept.count95(), values: kept.values() });
             }
         }
         made.sort_by_key(|p| p.outlook.is_err()); // stable: the order of trouble stays
     }
 }
 
-fn within(value: f64, band: (f64, f64)) -> bool {
+pub(super) fn within(value: f64, band: (f64, f64)) -> bool {
     (band.0..=band.1).contains(&value)
 }
 
 /// Probability of at most `k` hits in `n` tries of chance `p`.
-fn lower_tail(k: u32, n: u32, p: f64) -> f64 {
+pub(super) fn lower_tail(k: u32, n: u32, p: f64) -> f64 {
     let mut term = (1.0 - p).powi(n as i32);
     let mut sum = term;
     for i in 0..k.min(n) {
@@ -104,10 +104,11 @@ mod tests {
             limit: None,
             outlook: Ok(Outlook {
                 from: start() + HOUR * from,
+                step: HOUR,
                 model: "m".into(),
                 members: vec![],
                 seasons: vec![],
-                hours: vec![hour; 24],
+                steps: vec![hour; 24],
                 backtest: None,
                 crossing: None,
             }),
@@ -137,14 +138,14 @@ mod tests {
         let mut ledger = Ledger::default();
         let values = [Some(10.0), Some(11.5), None, Some(20.0), Some(9.0)];
         let last = lived(&mut ledger, &values);
-        assert_eq!((last.kept.hours(), last.kept.count80(), last.kept.count95()), (4, 2, 3));
+        assert_eq!((last.kept.values(), last.kept.count80(), last.kept.count95()), (4, 2, 3));
         // Hours that come together, after a time without Prometheus, all count too.
         let more: Vec<_> = values.into_iter().chain([Some(10.0); 6]).collect();
         ledger.settle(&history(&more));
         ledger.settle(&history(&more));
         let mut next = promise(11);
         ledger.enter(std::slice::from_mut(&mut next));
-        assert_eq!((next.kept.hours(), next.kept.count80(), next.kept.count95()), (10, 8, 9));
+        assert_eq!((next.kept.values(), next.kept.count80(), next.kept.count95()), (10, 8, 9));
     }
 
     #[test]
@@ -154,11 +155,11 @@ mod tests {
         assert!(lived(&mut ledger, &values).outlook.is_ok());
         values.extend([Some(30.0); 10]);
         let drifted = lived(&mut Ledger::default(), &values);
-        assert_eq!(drifted.outlook, Err(Silence::Drifted { within95: 30, hours: 40 }));
+        assert_eq!(drifted.outlook, Err(Silence::Drifted { within95: 30, values: 40 }));
         values.extend([Some(10.0); 64]);
         let healed = lived(&mut Ledger::default(), &values);
         assert!(healed.outlook.is_ok(), "it was judged while it was silent");
-        assert_eq!(healed.kept.hours(), Kept::MOST);
+        assert_eq!(healed.kept.values(), Kept::MOST);
     }
 
     #[test]

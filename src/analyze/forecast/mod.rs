@@ -1,9 +1,11 @@
-//! Load forecasts (A2): from two weeks of hours to what is expected of the next day, per workload and signal.
+//! Load forecasts (A2): from two weeks of hours to what is expected of the next day, per workload and signal; [`near`] is
+//! for the next hours, sample by sample.
 //!
 //! The hours have a season of a day, and of a week where two weeks show it. What is not better than repeating the day
 //! before, on its own past, says nothing: nothing may be scaled by it.
 
 pub mod ledger;
+pub mod near;
 
 use crate::ml::forecast::{Config, Forecast, Refusal, Series, forecast_all};
 use crate::model::bounds::Bounds;
@@ -14,6 +16,7 @@ use crate::model::prediction::{
 };
 use crate::model::series::Signal;
 use crate::model::time::Timestamp;
+use chrono::TimeDelta;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -70,7 +73,7 @@ pub fn predict(
         let draft = &mut drafts[i];
         let from = draft.history.as_deref().map(Track::end)?;
         draft.outlook = match result {
-            Ok(forecast) => Ok(outlook(forecast, from, draft.limit)),
+            Ok(forecast) => Ok(outlook(forecast, from, HOUR, draft.limit)),
             Err(Refusal::Cancelled) => return None,
             Err(refusal) => Err(silence(refusal)),
         };
@@ -111,15 +114,16 @@ fn numbers(track: &Track) -> Result<Series, Silence> {
 fn silence(refusal: Refusal) -> Silence {
     match refusal {
         Refusal::TooShort { have, need } => Silence::Short { have, need },
+        Refusal::TooYoung { have, need } => Silence::Young { have, need },
         Refusal::NoSkill { mase, baseline } => Silence::NoSkill { mase, baseline },
         other => Silence::Bad(other.to_string().into()),
     }
 }
 
-/// A forecast whose first step is the hour `from`.
-fn outlook(forecast: Forecast, from: Timestamp, limit: Option<f64>) -> Outlook {
+/// A forecast whose first moment is `from`.
+fn outlook(forecast: Forecast, from: Timestamp, step: TimeDelta, limit: Option<f64>) -> Outlook {
     let ends = |band: &crate::ml::forecast::Band, i: usize| (band.low[i], band.high[i]);
-    let hours: Vec<Expected> = (0..forecast.mean.len())
+    let steps: Vec<Expected> = (0..forecast.mean.len())
         .map(|i| Expected {
             mean: forecast.mean[i],
             band80: ends(&forecast.band80, i),
@@ -136,16 +140,17 @@ fn outlook(forecast: Forecast, from: Timestamp, limit: Option<f64>) -> Outlook {
         coverage95: share(t.coverage95),
     });
     let crossing = limit.and_then(|limit| {
-        let first = |reaches: &dyn Fn(&Expected) -> bool| Some(from + HOUR * hours.iter().position(reaches)? as i32);
+        let first = |reaches: &dyn Fn(&Expected) -> bool| Some(from + step * steps.iter().position(reaches)? as i32);
         let possible = first(&|h| h.band80.1 >= limit)?;
         Some(Crossing { possible, expected: first(&|h| h.mean >= limit) })
     });
     Outlook {
         from,
+        step,
         model: forecast.model,
         members: forecast.members,
         seasons: forecast.seasons,
-        hours,
+        steps,
         backtest,
         crossing,
     }
@@ -158,7 +163,7 @@ fn trouble(p: &Prediction) -> (u8, i64) {
         (Some(Crossing { expected: Some(at), .. }), _) => (0, at.timestamp()),
         (Some(Crossing { possible, .. }), _) => (1, possible.timestamp()),
         (None, Some(limit)) if limit > 0.0 => {
-            let high = outlook.hours.iter().map(|h| h.band80.1).fold(0.0, f64::max);
+            let high = outlook.steps.iter().map(|h| h.band80.1).fold(0.0, f64::max);
             (2, -(high / limit * 1e6) as i64)
         }
         _ => (3, 0),
@@ -218,11 +223,11 @@ mod tests {
         assert_eq!(all.len(), 2, "cpu and memory; nobody counts its requests");
         let cpu = all.iter().find(|p| p.signal == Signal::Cpu).unwrap();
         let outlook = cpu.outlook.as_ref().unwrap();
-        assert_eq!((outlook.from.timestamp(), outlook.hours.len()), (START + DAYS as i64 * 24 * 3600, AHEAD));
+        assert_eq!((outlook.from.timestamp(), outlook.steps.len()), (START + DAYS as i64 * 24 * 3600, AHEAD));
         let test = outlook.backtest.unwrap();
         assert!(test.mase < test.baseline && test.skill > 0.0, "{test:?}");
         assert!(outlook.crossing.is_none(), "without a limit nothing can be crossed");
-        for (i, h) in outlook.hours.iter().enumerate() {
+        for (i, h) in outlook.steps.iter().enumerate() {
             let at = DAYS * 24 + i;
             let truth = 1.0 + 0.5 * (at as f64 * std::f64::consts::TAU / 24.0).sin() + 0.004 * at as f64;
             assert!((h.mean - truth).abs() < 0.3, "hour {i}: {} against {truth}", h.mean);
@@ -246,8 +251,8 @@ mod tests {
         let near = all[0].outlook.as_ref().unwrap();
         let crossing = near.crossing.unwrap();
         let hour = |at: Timestamp| ((at - near.from).num_hours()) as usize;
-        assert!(near.hours[hour(crossing.possible)].band80.1 >= 2.0);
-        assert!(near.hours[..hour(crossing.possible)].iter().all(|h| h.band80.1 < 2.0), "the first such hour");
+        assert!(near.steps[hour(crossing.possible)].band80.1 >= 2.0);
+        assert!(near.steps[..hour(crossing.possible)].iter().all(|h| h.band80.1 < 2.0), "the first such hour");
         assert!(crossing.expected.is_none_or(|at| at >= crossing.possible));
         assert_eq!(all[1].outlook.as_ref().unwrap().crossing, None);
     }

@@ -117,5 +117,34 @@ fn card() -> Card {
         trained_at: at(0),
         trained_on: TrainedOn { source: "nowhere".into(), samples: 0, from: at(0), until: at(0) },
         back_test: std::collections::BTreeMap::new(),
+        losses: Vec::new(),
     }
+}
+
+#[test]
+fn losses_are_told_epoch_by_epoch_and_stay_with_the_model_they_led_to() {
+    let mut f = Foresight::default();
+    let folder = tempfile::tempdir().unwrap();
+    f.open(Some(folder.path()));
+    let flag = Arc::new(AtomicBool::new(false));
+    let epoch = |n: u32| Epoch { epoch: n, epochs: 12, training: 1.0 / f64::from(n), validation: 1.1 / f64::from(n) };
+    f.epoch(&flag, "failure-lstm", epoch(1));
+    assert_eq!(f.failures().training, Training::Idle, "nothing is learned now");
+    let learning = Training::Learning { since: at(0), losses: Arc::default() };
+    Arc::make_mut(&mut f.known).training = learning;
+    f.epoch(&AtomicBool::new(true), "failure-lstm", epoch(1));
+    for n in 1..=3 {
+        f.epoch(&flag, "failure-forest", epoch(n));
+    }
+    let Training::Learning { losses, .. } = f.failures().training.clone() else { panic!("it still learns") };
+    assert_eq!((losses.epochs.len(), losses.epochs[2]), (3, epoch(3)), "one that was cancelled is not heard");
+    f.cancel = Some(flag);
+    let (trained, examined) = example();
+    let past = Past { from: at(0), step: 15, slots: 800, records: vec![], calls: vec![] };
+    f.learned(Ok((trained, examined, past)), at(9)).unwrap();
+    let mut again = Foresight::default();
+    again.open(Some(folder.path()));
+    let card = again.failures().card.clone().unwrap();
+    let curve = card.losses.clone().unwrap();
+    assert_eq!((curve.epochs.len(), curve.epochs[2].validation), (3, epoch(3).validation));
 }

@@ -5,9 +5,10 @@ use crate::autopilot::world::{Command, World};
 use crate::console::effect::{Effect, Target};
 use crate::console::pane::{Ctx, Pane};
 use crate::console::theme::Role;
-use crate::console::widgets::cursor::{Cursor, Motion, Scroll};
+use crate::console::widgets::cursor::Motion;
 use crate::console::widgets::filter::{Field, Filter};
 use crate::console::widgets::lines::Lines;
+use crate::console::widgets::listing::Listing;
 use crate::console::widgets::table::{Cell, Column, Table};
 use crate::console::widgets::text::rule;
 use crate::model::journal::{Entry, Kind};
@@ -31,11 +32,8 @@ const COLUMNS: [Column; 7] = [
 #[derive(Default)]
 pub struct Journal {
     world: Option<Arc<World>>,
-    filter: Filter,
     oldest_first: bool,
-    rows: Vec<u32>,
-    cursor: Cursor<u64>,
-    detail: Option<(Arc<Entry>, Scroll)>,
+    list: Listing<u64, Arc<Entry>>,
 }
 
 /// The payload on one line: what says most first, then the plain values.
@@ -78,8 +76,9 @@ impl Journal {
         let mut rows: Vec<u32> = (0..all.len() as u32)
             .filter(|&i| {
                 let r = &all[i as usize].record;
-                self.filter.is_empty()
-                    || self.filter.passes(&[
+                let filter = &self.list.filter;
+                filter.is_empty()
+                    || filter.passes(&[
                         (Field::Text, &r.actor),
                         (Field::Text, r.action.as_deref().unwrap_or_default()),
                         (Field::Text, r.object.as_deref().unwrap_or_default()),
@@ -93,15 +92,14 @@ impl Journal {
         if self.oldest_first {
             rows.reverse();
         }
-        self.cursor.sync(rows.len(), |i| all[rows[i] as usize].seq);
-        self.rows = rows;
+        self.list.fill(rows, |i| all[i as usize].seq);
     }
 
     fn selected(&self) -> Option<&Arc<Entry>> {
-        if let Some((entry, _)) = &self.detail {
+        if let Some((entry, _)) = &self.list.detail {
             return Some(entry);
         }
-        self.world.as_ref()?.journal.get(*self.rows.get(self.cursor.index())? as usize)
+        self.world.as_ref()?.journal.get(self.list.selected()?)
     }
 }
 
@@ -136,19 +134,18 @@ impl Pane for Journal {
 
     fn run(&mut self, command: CommandId, ctx: &Ctx) -> Vec<Effect> {
         if let Some(motion) = Motion::of(command) {
-            match (&mut self.detail, &self.world) {
-                (Some((_, scroll)), _) => scroll.step(motion),
-                (None, Some(world)) => {
-                    let rows = &self.rows;
-                    self.cursor.step(motion, rows.len(), |i| world.journal[rows[i] as usize].seq);
-                }
-                (None, None) => {}
+            if let Some(world) = &self.world {
+                self.list.step(motion, |i| world.journal[i as usize].seq);
             }
             return vec![];
         }
         match command {
-            CommandId::Open => self.detail = self.selected().cloned().map(|e| (e, Scroll::default())),
-            CommandId::Back if self.detail.take().is_none() => self.set_filter(String::new(), ctx),
+            CommandId::Open => {
+                if let Some(entry) = self.selected().cloned() {
+                    self.list.open(entry);
+                }
+            }
+            CommandId::Back if self.list.detail.take().is_none() => self.set_filter(String::new(), ctx),
             CommandId::Sort | CommandId::SortReverse => {
                 self.oldest_first = !self.oldest_first;
                 self.rebuild();
@@ -162,10 +159,12 @@ impl Pane for Journal {
 
     fn why_not(&self, command: CommandId, _: &Ctx) -> Option<String> {
         match command {
-            CommandId::Open if self.detail.is_some() => Some("the entry is open already".into()),
+            CommandId::Open if self.list.detail.is_some() => Some("the entry is open already".into()),
             CommandId::Open | CommandId::Copy if self.selected().is_none() => Some("there is no entry here".into()),
-            CommandId::Sort | CommandId::SortReverse if self.detail.is_some() => Some("close the entry first".into()),
-            CommandId::Back if self.detail.is_none() && self.filter.is_empty() => Some("nothing to step out of".into()),
+            CommandId::Sort | CommandId::SortReverse if self.list.detail.is_some() => {
+                Some("close the entry first".into())
+            }
+            CommandId::Back if self.list.at_root() => Some("nothing to step out of".into()),
             _ => None,
         }
     }
@@ -173,27 +172,26 @@ impl Pane for Journal {
     fn view(&self, frame: &mut Frame, area: Rect, ctx: &Ctx) {
         let Some(world) = &self.world else { return };
         let buf = frame.buffer_mut();
-        if let Some((entry, scroll)) = &self.detail {
+        if let Some((entry, scroll)) = &self.list.detail {
             detail(entry, ctx).draw(buf, ctx.theme, area, &format!("Entry {}", entry.seq), scroll, ctx.focused);
             return;
         }
-        let place = self.cursor.position(self.rows.len());
-        let note = if self.filter.is_empty() { place } else { format!("filter {}, {place}", self.filter.source()) };
         let order = if self.oldest_first { "oldest first" } else { "newest first" };
         rule(
             buf,
             ctx.theme,
             area,
             &format!("Journal, last {} entries, {order}", world.journal.len()),
-            &note,
+            &self.list.note(),
             ctx.focused,
         );
-        let empty = if self.filter.is_empty() { "nothing was written down yet" } else { "no entry matches the filter" };
+        let empty =
+            if self.list.filter.is_empty() { "nothing was written down yet" } else { "no entry matches the filter" };
         let table = Table { columns: &COLUMNS, sort: Some((0, !self.oldest_first)), empty, theme: ctx.theme };
         let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
         let today = ctx.now.date_naive();
-        table.draw(buf, body, &self.cursor, self.rows.len(), |i| {
-            let entry = &world.journal[self.rows[i] as usize];
+        table.draw(buf, body, &self.list.cursor, self.list.rows.len(), |i| {
+            let entry = &world.journal[self.list.rows[i] as usize];
             let r = &entry.record;
             let format = if r.at.date_naive() == today { "%H:%M:%S" } else { "%m-%d %H:%M:%S" };
             vec![
@@ -209,16 +207,15 @@ impl Pane for Journal {
     }
 
     fn trail(&self) -> String {
-        self.detail.as_ref().map_or_else(String::new, |(e, _)| format!("entry {}", e.seq))
+        self.list.detail.as_ref().map_or_else(String::new, |(e, _)| format!("entry {}", e.seq))
     }
 
-    /// None while a detail is open: it is not filtered, and stepping back closes it first.
     fn filter(&self) -> &str {
-        if self.detail.is_some() { "" } else { self.filter.source() }
+        self.list.source()
     }
 
     fn set_filter(&mut self, filter: String, _: &Ctx) {
-        self.filter = Filter::parse(&filter);
+        self.list.filter = Filter::parse(&filter);
         self.rebuild();
     }
 
@@ -226,10 +223,10 @@ impl Pane for Journal {
         let Target::Entry(seq) = target else { return false };
         self.world = Some(ctx.world.clone());
         let Some(entry) = ctx.world.journal.iter().find(|e| e.seq == *seq).cloned() else { return false };
-        self.filter = Filter::default();
-        self.cursor.select(*seq);
+        self.list.filter = Filter::default();
+        self.list.cursor.select(*seq);
         self.rebuild();
-        self.detail = Some((entry, Scroll::default()));
+        self.list.open(entry);
         true
     }
 

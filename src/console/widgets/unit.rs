@@ -18,6 +18,8 @@ pub enum Unit {
     PerSecond,
     /// A plain number.
     Count,
+    /// A number without a unit that may be far below one.
+    Number,
 }
 
 impl Unit {
@@ -45,6 +47,7 @@ impl Unit {
             Self::Seconds => format!("{value:.1}s"),
             Self::PerSecond => format!("{}/s", plain(value)),
             Self::Count => plain(value),
+            Self::Number => format!("{value:.3}"),
         }
     }
 
@@ -54,7 +57,7 @@ impl Unit {
         let floor = match self {
             Self::Bytes => 1024.0 * 1024.0,
             Self::Cores | Self::Seconds => 0.01,
-            Self::Share => 0.001,
+            Self::Share | Self::Number => 0.001,
             Self::PerSecond | Self::Count => 1.0,
         };
         let value = value.max(floor);

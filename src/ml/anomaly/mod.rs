@@ -12,6 +12,7 @@ mod baseline;
 mod detector;
 mod known;
 mod member;
+mod panel;
 mod refractory;
 mod season;
 mod tail;
@@ -20,7 +21,8 @@ mod vector;
 pub use baseline::Deviation;
 pub use detector::{Detector, Evidence, Kind, Score, Stream};
 pub use member::ALARM;
-pub use vector::{VectorDetector, VectorScore, View};
+pub use panel::{Panel, Proof};
+pub use vector::{VectorDetector, VectorScore};
 
 #[cfg(test)]
 mod tests;

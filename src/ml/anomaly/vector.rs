@@ -1,32 +1,19 @@
 //! Anomalies of several metrics together: combinations that were never seen though each metric alone is usual.
 //!
-//! Two views, refitted now and then to a sliding window: how soon random cuts isolate a row (isolation forest), and how
-//! badly the window's principal components reconstruct it. How novel a view's number is for this series is judged as
-//! for a single series.
+//! How badly the principal components of a sliding window, refitted now and then, reconstruct a row; how novel that number
+//! is for this series is judged as for a single series. About 20 KB for seven metrics.
 
 use super::member::{ALARM, Member, score_of};
 use super::refractory::Refractory;
-use crate::ml::iforest::{IsolationForest, Params};
 use crate::ml::pca::Pca;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Rows that the views are fitted to, and with the components alone.
-const WINDOW: usize = 1024;
-const SMALL: usize = 256;
+/// Rows that the components are fitted to.
+const WINDOW: usize = 256;
 /// Rows before the first fit, and between fits.
 const FIRST: u64 = 128;
 const REFIT: u64 = 256;
-
-/// What told an anomaly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum View {
-    /// The row is isolated from the others.
-    Isolation,
-    /// The metrics do not go together as they did.
-    Correlation,
-}
 
 /// What a row is worth.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -37,8 +24,6 @@ pub struct VectorScore {
     pub anomaly: bool,
     /// Like `score` but for every row of a burst.
     pub intensity: f64,
-    /// What told, when anything was novel.
-    pub view: Option<View>,
     /// Each metric's share in it, 0..1, with sum 1; empty when nothing was novel.
     pub contributions: Vec<f64>,
 }
@@ -47,47 +32,34 @@ pub struct VectorScore {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VectorDetector {
     columns: usize,
-    /// Without the forest, over a shorter window.
-    small: bool,
     row: u64,
-    seed: u64,
     /// Rows one after the other.
     window: VecDeque<f64>,
-    forest: Option<IsolationForest>,
     pca: Option<Pca>,
-    views: [Member; 2],
+    member: Member,
     refractory: Refractory,
 }
 
 impl VectorDetector {
-    /// For rows of `columns` metrics; the same seed and rows give the same scores.
-    pub fn new(columns: usize, seed: u64) -> Self {
+    /// For rows of `columns` metrics.
+    pub fn new(columns: usize) -> Self {
         Self {
             columns,
-            small: false,
             row: 0,
-            seed,
             window: VecDeque::new(),
-            forest: None,
             pca: None,
-            views: <[Member; 2]>::default(),
+            member: Member::new(0, true),
             refractory: Refractory::default(),
         }
     }
 
-    /// The principal components alone, over a window of 256 rows: about 20 KB for seven metrics, where the forest takes
-    /// a megabyte.
-    pub fn small(columns: usize) -> Self {
-        Self { small: true, views: [Member::new(0, true), Member::new(0, true)], ..Self::new(columns, 0) }
-    }
-
-    /// Bytes it holds, the forest left out.
+    /// Bytes it holds.
     pub fn bytes(&self) -> usize {
         let components = self.pca.as_ref().map_or(0, |pca| (pca.components() + 2) * self.columns * size_of::<f64>());
         size_of::<Self>()
             + self.window.capacity() * size_of::<f64>()
             + components
-            + self.views.iter().map(Member::bytes).sum::<usize>()
+            + self.member.bytes()
             + self.refractory.bytes()
     }
 
@@ -97,37 +69,25 @@ impl VectorDetector {
         if row.len() != self.columns || !row.iter().any(|value| value.is_finite()) {
             return VectorScore::default();
         }
-        let (surprise, view) = self.surprise(row);
+        let surprise = self.surprise(row);
         let passed = score_of(self.refractory.pass(self.row, surprise));
-        let contributions = view.map(|view| self.contributions(view, row)).unwrap_or_default();
+        let contributions = if surprise > 0.0 { self.contributions(row) } else { Vec::new() };
         self.learn(row);
-        VectorScore { score: passed, anomaly: passed >= ALARM, intensity: score_of(surprise), view, contributions }
+        VectorScore { score: passed, anomaly: passed >= ALARM, intensity: score_of(surprise), contributions }
     }
 
-    fn surprise(&mut self, row: &[f64]) -> (f64, Option<View>) {
-        let isolation = self.forest.as_ref().map(|forest| forest.score(row));
-        let error = self.pca.as_ref().map(|pca| pca.residuals(row).iter().sum::<f64>().sqrt());
-        let mut most = (0.0, None);
-        for ((view, value), member) in
-            [View::Isolation, View::Correlation].into_iter().zip([isolation, error]).zip(&mut self.views)
-        {
-            let Some(value) = value else { continue };
-            if let Some((surprise, novelty)) = member.push(value, self.row)
-                && value > novelty.high // a row that is more usual than any other is no anomaly
-                && surprise > most.0
-            {
-                most = (surprise, Some(view));
-            }
+    fn surprise(&mut self, row: &[f64]) -> f64 {
+        let Some(pca) = &self.pca else { return 0.0 };
+        let error = pca.residuals(row).iter().sum::<f64>().sqrt();
+        match self.member.push(error, self.row) {
+            // A row that is more usual than any other is no anomaly.
+            Some((surprise, novelty)) if error > novelty.high => surprise.max(0.0),
+            _ => 0.0,
         }
-        most
     }
 
-    fn contributions(&self, view: View, row: &[f64]) -> Vec<f64> {
-        let parts = match (view, &self.forest, &self.pca) {
-            (View::Isolation, Some(forest), _) => forest.contributions(row),
-            (View::Correlation, _, Some(pca)) => pca.residuals(row),
-            _ => return Vec::new(),
-        };
+    fn contributions(&self, row: &[f64]) -> Vec<f64> {
+        let parts = self.pca.as_ref().map_or_else(Vec::new, |pca| pca.residuals(row));
         let present = |(part, value): (f64, &f64)| if value.is_finite() { part } else { 0.0 };
         let parts: Vec<f64> = parts.into_iter().zip(row).map(present).collect();
         let sum: f64 = parts.iter().sum();
@@ -136,7 +96,7 @@ impl VectorDetector {
 
     fn learn(&mut self, row: &[f64]) {
         if row.iter().all(|value| value.is_finite()) {
-            if self.window.len() >= self.columns * if self.small { SMALL } else { WINDOW } {
+            if self.window.len() >= self.columns * WINDOW {
                 self.window.drain(..self.columns);
             }
             self.window.extend(row);
@@ -144,8 +104,6 @@ impl VectorDetector {
         self.row += 1;
         if self.row == FIRST || self.row.is_multiple_of(REFIT) {
             let rows: &[f64] = self.window.make_contiguous();
-            let params = Params { seed: self.seed.wrapping_add(self.row), ..Params::default() };
-            self.forest = if self.small { None } else { IsolationForest::fit(rows, self.columns, params) };
             self.pca = Pca::fit(rows, self.columns);
         }
     }
@@ -169,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_combination_never_seen_is_an_anomaly_with_its_metric_named() {
-        let mut detector = VectorDetector::new(7, 1);
+        let mut detector = VectorDetector::new(7);
         for row in 0..1500 {
             detector.push(&healthy(row));
         }
@@ -177,21 +135,20 @@ mod tests {
         broken[4] = 5.0 * (130.0 - broken[4] / 5.0); // within its range, but high when the load is low
         let score = detector.push(&broken);
         assert!(score.anomaly, "{score:?}");
-        assert_eq!(score.view, Some(View::Correlation));
         assert!((score.contributions.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         assert!(score.contributions[4] > 0.5, "{score:?}");
     }
 
     #[test]
     fn healthy_rows_raise_few_alarms() {
-        let mut detector = VectorDetector::new(7, 2);
+        let mut detector = VectorDetector::new(7);
         let alarms = (0..5000).filter(|&row| detector.push(&healthy(row)).anomaly).count();
         assert!(alarms <= 10, "{alarms}");
     }
 
     #[test]
     fn missing_metrics_have_no_share_and_bad_rows_score_nothing() {
-        let mut detector = VectorDetector::new(7, 3);
+        let mut detector = VectorDetector::new(7);
         for row in 0..1500 {
             detector.push(&healthy(row));
         }
@@ -208,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_stored_detector_continues_where_it_was() {
-        let mut detector = VectorDetector::new(7, 4);
+        let mut detector = VectorDetector::new(7);
         for row in 0..700 {
             detector.push(&healthy(row));
         }

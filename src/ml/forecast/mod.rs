@@ -16,6 +16,7 @@ mod made_up;
 pub mod metrics;
 mod mstl;
 pub mod naive;
+pub mod near;
 pub mod period;
 mod ridge;
 pub mod series;
@@ -75,6 +76,14 @@ pub enum Refusal {
         mase: f64,
         /// Error of the baseline (MASE).
         baseline: f64,
+    },
+    /// Not enough fine history for a back-test at its step.
+    #[error("the samples of {have} hours are too few for a back-test at their step: {} more hours are needed", need - have)]
+    TooYoung {
+        /// Whole seasons' parts (such as hours) there are.
+        have: usize,
+        /// Those that would do.
+        need: usize,
     },
     /// Told to stop.
     #[error("cancelled")]
@@ -153,12 +162,7 @@ pub fn forecast_all(
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, all.len());
         draft
     });
-    // Intervals are calibrated on what all series of the batch left out: one series alone has too few independent errors.
-    let mut pools = LEVELS.map(|level| {
-        let each = drafts.iter().filter_map(|d| d.as_ref().ok());
-        each.flat_map(|d| interval::left_out(&d.errors, level)).collect::<Vec<f64>>()
-    });
-    let widening = [0, 1].map(|i| interval::widening(&mut pools[i], LEVELS[i]));
+    let widening = calibrated(drafts.iter().filter_map(|d| d.as_ref().ok()));
     drafts.into_iter().zip(all).map(|(draft, series)| draft?.finish(series, config, widening)).collect()
 }
 
@@ -236,27 +240,38 @@ fn draft(series: &Series, config: &Config, threads: usize, cancel: &AtomicBool) 
 impl Draft {
     fn finish(self, series: &Series, config: &Config, widening: [f64; 2]) -> Result<Forecast, Refusal> {
         let history = &series.values;
-        let floor = if history.iter().all(|v| *v >= 0.0) { 0.0 } else { f64::NEG_INFINITY };
+        // A season that repeats exactly is no unit; then the mean change per step is.
+        let season = self.seasons.first().copied().unwrap_or(1);
+        let scale = metrics::seasonal_scale(history, season).or_else(|| metrics::seasonal_scale(history, 1));
+        let positive = history.iter().all(|v| *v >= 0.0);
+        self.spoken(scale, positive, series.stale, config.require_skill, widening)
+    }
+
+    /// The forecast, its first `stale` steps left out; errors are told in units of `scale`.
+    fn spoken(
+        self,
+        scale: Option<f64>,
+        positive: bool,
+        stale: usize,
+        require_skill: bool,
+        widening: [f64; 2],
+    ) -> Result<Forecast, Refusal> {
+        let floor = if positive { 0.0 } else { f64::NEG_INFINITY };
         let ahead = self.mean.len();
         let scores = Scores::new(&self.errors.iter().collect::<Vec<_>>());
         let bands = [0, 1].map(|i| {
             let half = scores.as_ref().map_or(vec![0.0; ahead], |s| s.half_widths(LEVELS[i], ahead));
             let ends = |sign: f64| {
-                self.mean
-                    .iter()
-                    .zip(&half)
-                    .skip(series.stale)
-                    .map(|(m, w)| (m + sign * w * widening[i]).max(floor))
-                    .collect()
+                self.mean.iter().zip(&half).skip(stale).map(|(m, w)| (m + sign * w * widening[i]).max(floor)).collect()
             };
             Band { low: ends(-1.0), high: ends(1.0) }
         });
         let [band80, band95] = bands;
-        let backtest = self.score(history);
-        if let Some(test) = backtest.filter(|t| config.require_skill && t.mase > EXACT && t.skill() <= 0.0) {
+        let backtest = scale.map(|scale| self.score(scale));
+        if let Some(test) = backtest.filter(|t| require_skill && t.mase > EXACT && t.skill() <= 0.0) {
             return Err(Refusal::NoSkill { mase: test.mase, baseline: test.baseline });
         }
-        let mean = self.mean.iter().skip(series.stale).map(|v| v.max(floor)).collect();
+        let mean = self.mean.iter().skip(stale).map(|v| v.max(floor)).collect();
         let model = match self.members.first() {
             Some((name, weight)) if *weight > 0.9 => name.clone(),
             _ => format!("ensemble of {}", self.members.len()),
@@ -264,22 +279,27 @@ impl Draft {
         Ok(Forecast { model, members: self.members, seasons: self.seasons, mean, band80, band95, backtest })
     }
 
-    fn score(&self, history: &[f64]) -> Option<BackTest> {
-        // A season that repeats exactly is no unit; then the mean change per step is.
-        let season = self.seasons.first().copied().unwrap_or(1);
-        let scale = metrics::seasonal_scale(history, season).or_else(|| metrics::seasonal_scale(history, 1))?;
+    fn score(&self, scale: f64) -> BackTest {
         let count = self.errors.iter().map(Vec::len).sum::<usize>();
         let error = self.errors.iter().flatten().map(|e| e.abs()).sum::<f64>() / count as f64;
         let [coverage80, coverage95] = [0, 1].map(|i| {
             let left = interval::left_out(&self.errors, LEVELS[i]);
             left.iter().filter(|r| **r <= 1.0).count() as f64 / left.len() as f64
         });
-        Some(BackTest {
+        BackTest {
             folds: self.errors.len(),
             mase: error / scale,
             baseline: self.baseline / scale,
             coverage80,
             coverage95,
-        })
+        }
     }
+}
+
+/// The factors on the half widths of all series of a batch: one series alone has too few independent errors.
+fn calibrated<'a>(drafts: impl Iterator<Item = &'a Draft> + Clone) -> [f64; 2] {
+    LEVELS.map(|level| {
+        let mut pool: Vec<f64> = drafts.clone().flat_map(|d| interval::left_out(&d.errors, level)).collect();
+        interval::widening(&mut pool, level)
+    })
 }

@@ -11,6 +11,7 @@ fn card() -> Card {
         trained_at: at(1_800_000_000),
         trained_on: TrainedOn { source: "simulated".to_owned(), samples: 12, from: at(0), until: at(3600) },
         back_test: BTreeMap::from([("recall".to_owned(), 0.93)]),
+        losses: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@ use crate::analyze::failure::learner::Woods;
 use crate::model::failure::{Fact, Record};
 use crate::model::object::{WorkloadKey, WorkloadKind};
 use crate::model::series::Signal;
+use std::sync::atomic::AtomicBool;
 
 /// Numbers in 0..1 that look random (SplitMix64's finaliser).
 fn noise(i: usize) -> f32 {

@@ -65,6 +65,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, ctx: &Ctx, view: &View, frame: usize, 
         from: from.timestamp() as f64,
         to: to.timestamp() as f64,
         now: ctx.now.timestamp() as f64,
+        ends: None,
         step: f64::from(world.snapshot.metrics.step),
         lines: signals
             .iter()

@@ -68,6 +68,14 @@ pub fn incident(i: &Incident, world: &World, ctx: &Ctx) -> Lines {
         age(ctx.now, i.last_seen)
     );
     l.field("since", seen, Role::Text);
+    if let Some(onset) = i.onset.filter(|o| *o < i.since) {
+        let before = crate::model::time::short(i.since - onset);
+        let text = format!("{}, {before} before its first unusual sample (change point)", onset.format("%F %T UTC"));
+        l.field("onset", text, Role::Text);
+    }
+    if let Some(card) = &i.together {
+        l.field("together", card.to_string(), Role::Muted);
+    }
     l.head("Evidence");
     for (n, m) in i.evidence.iter().enumerate() {
         let unit = Unit::of(m.signal);

@@ -1,15 +1,19 @@
 //! Which workload is about to fail: a row per workload, those with most trouble first.
 
 use super::super::show;
+use super::losses;
 use crate::autopilot::world::World;
 use crate::console::pane::Ctx;
 use crate::console::theme::Role;
+use crate::console::widgets::cursor::Scroll;
 use crate::console::widgets::lines::{Lines, Piece};
 use crate::console::widgets::table::{Cell, Column};
 use crate::model::failure::{FailureOutlook, ModelCard, Moved, Pattern, State, TimeToFailure, Training};
 use crate::model::snapshot::SourceState;
 use crate::model::time::{age, short};
 use chrono::TimeDelta;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 
 /// The columns.
 pub const COLUMNS: [Column; 6] = [
@@ -85,7 +89,10 @@ fn training(training: &Training, ctx: &Ctx) -> Option<(String, Role)> {
     match training {
         Training::Idle => None,
         Training::Reading { since } => Some((format!("reading the past for {}", age(ctx.now, *since)), Role::Series1)),
-        Training::Learning { since } => Some((format!("learning for {}", age(ctx.now, *since)), Role::Series1)),
+        Training::Learning { since, losses } => {
+            let text = format!("learning for {}{}", age(ctx.now, *since), losses::progress(losses, ctx));
+            Some((text, Role::Series1))
+        }
         Training::Ended { at, said } => Some((format!("ended {} ago: {said}", age(ctx.now, *at)), Role::Muted)),
     }
 }
@@ -104,8 +111,25 @@ fn title(card: &ModelCard) -> String {
     format!("{} version {}, trained here", card.kind, card.version)
 }
 
+/// Draws what is foreseen of one workload; below it, where there is room, how the model learns or learned.
+pub fn draw(buf: &mut Buffer, area: Rect, ctx: &Ctx, world: &World, o: &FailureOutlook, scroll: &Scroll) {
+    let title = format!("{}: failures to come", o.key);
+    let f = &world.failures;
+    let learning = match &f.training {
+        Training::Learning { losses, .. } if !losses.epochs.is_empty() => Some((losses, "learning now")),
+        _ => f.card.as_ref().and_then(|c| c.losses.as_ref()).map(|l| (l, "as it learned")),
+    };
+    let low = if learning.is_some() && area.height >= 18 { area.height / 3 } else { 0 };
+    let text = Rect { height: area.height - low, ..area };
+    detail(o, world, ctx).draw(buf, ctx.theme, text, &title, scroll, ctx.focused);
+    if let Some((losses, when)) = learning.filter(|_| low > 0) {
+        let plot = Rect { y: text.bottom(), height: low, ..area };
+        losses::chart(losses, when).draw(buf, ctx.theme, plot);
+    }
+}
+
 /// Everything that is foreseen of one workload, and by whom.
-pub fn detail(o: &FailureOutlook, world: &World, ctx: &Ctx) -> Lines {
+fn detail(o: &FailureOutlook, world: &World, ctx: &Ctx) -> Lines {
     let mut l = Lines::default();
     let now = o.now.map_or(("not measured", Role::Stale), |s| (s.word(), role_of(s)));
     l.field("now", now.0, now.1);
@@ -182,6 +206,9 @@ fn card(l: &mut Lines, world: &World, ctx: &Ctx) {
     }
     let trained = format!("{} ago on {} examples from {}", age(ctx.now, card.trained), card.samples, card.source);
     l.field("trained", trained, Role::Text);
+    if let Some(curve) = &card.losses {
+        l.field("learned", losses::summary(curve), Role::Text);
+    }
     let figures: Vec<String> = card.back_test.iter().map(|(name, value)| format!("{name} {value:.2}")).collect();
     l.field("back-test", figures.join(", "), Role::Text);
     match &card.drift {

@@ -8,17 +8,18 @@ use crate::console::theme::Role;
 use crate::console::widgets::lines::Piece;
 use crate::console::widgets::table::{Cell, Column};
 use crate::console::widgets::unit::Unit;
-use crate::model::prediction::{Expected, Outlook, Prediction, Work};
+use crate::model::prediction::{Expected, Near, Outlook, Prediction, Work};
 use crate::model::reading::Reading;
 use crate::model::snapshot::SourceState;
 use crate::model::time::{Timestamp, age, short};
 
 /// The columns.
-pub const COLUMNS: [Column; 9] = [
+pub const COLUMNS: [Column; 10] = [
     Column::text("WORKLOAD", 14, 40, 0),
     Column::text("SIGNAL", 8, 8, 0),
     Column::number("NOW", 6, 12, 2),
-    Column::number("PEAK", 6, 9, 1),
+    Column::number("4H PEAK", 7, 9, 1),
+    Column::number("24H PEAK", 8, 9, 1),
     Column::text("80% BAND", 11, 15, 2),
     Column::number("WHEN", 6, 14, 1),
     Column::number("LIMIT", 6, 9, 2),
@@ -42,6 +43,19 @@ pub fn now_of(p: &Prediction, world: &World) -> Reading {
     world.snapshot.metrics.workloads.get(&p.key).map_or(Reading::Absent, |m| m.now(p.signal).clone())
 }
 
+/// The next hours of it.
+pub fn near<'a>(p: &Prediction, world: &'a World) -> Option<&'a Near> {
+    world.predictions.near.all.get(&(p.key.clone(), p.signal))
+}
+
+/// The greatest value that is expected of the next hours.
+fn soon<'a>(p: &Prediction, world: &World, ctx: &Ctx) -> Cell<'a> {
+    match near(p, world).and_then(|n| n.outlook.as_ref().ok()).and_then(Outlook::peak) {
+        Some((_, most)) => Cell::new(Unit::of(p.signal).show(most.mean), against(most.band80.1, p.limit)),
+        None => Cell::new(show::absent(&ctx.theme.glyphs), Role::Stale),
+    }
+}
+
 /// The hour that matters: the crossing of the limit where one is possible, else the peak.
 fn worst(outlook: &Outlook, now: Timestamp) -> Option<(String, Role, Expected)> {
     let (at, hour) = outlook.peak()?;
@@ -62,6 +76,7 @@ pub fn row<'a>(p: &'a Prediction, world: &World, ctx: &Ctx) -> Vec<Cell<'a>> {
         Cell::plain(format!("{}/{}", p.key.namespace, p.key.name)),
         Cell::plain(p.signal.title()),
         show::reading(&now_of(p, world), unit, ctx.now, g),
+        soon(p, world, ctx),
     ];
     match p.outlook.as_ref().map(|o| (o, worst(o, ctx.now))) {
         Ok((o, Some((when, role, hour)))) => {
@@ -98,6 +113,11 @@ pub fn state(world: &World, ctx: &Ctx) -> Vec<Piece> {
             format!("  made {} ago from history read {} ago", age(ctx.now, made), age(ctx.now, read)),
             Role::Muted,
         ));
+        if let Some(at) = p.near.made {
+            let speak = p.near.all.values().filter(|n| n.outlook.is_ok()).count();
+            let text = format!("  next 4 hours: {speak} of {} speak, {} ago", p.near.all.len(), age(ctx.now, at));
+            out.push((text, Role::Muted));
+        }
     } else if let Some(read) = long.read {
         out.push((format!("history read {} ago", age(ctx.now, read)), Role::Muted));
     }

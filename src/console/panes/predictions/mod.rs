@@ -4,21 +4,24 @@
 mod detail;
 mod failures;
 mod list;
+mod losses;
 
 use crate::autopilot::world::{Command, World};
 use crate::console::command::{CommandId, PaneId};
 use crate::console::effect::{Effect, Target};
 use crate::console::pane::{Ctx, Pane};
 use crate::console::theme::Role;
-use crate::console::widgets::cursor::{Cursor, Motion, Scroll};
+use crate::console::widgets::cursor::{Cursor, Motion};
 use crate::console::widgets::filter::{Field, Filter};
 use crate::console::widgets::lines::Piece;
+use crate::console::widgets::listing::Listing;
 use crate::console::widgets::table::{Column, Table};
 use crate::console::widgets::text::{put_line, rule};
 use crate::model::failure::{FailureOutlook, Training};
 use crate::model::object::WorkloadKey;
 use crate::model::prediction::{Prediction, Silence};
 use crate::model::series::Signal;
+use detail::Ahead;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use std::sync::Arc;
@@ -39,12 +42,10 @@ enum View {
 pub struct Predictions {
     world: Option<Arc<World>>,
     view: View,
-    filter: Filter,
     by_name: bool,
     reverse: bool,
-    rows: Vec<u32>,
-    cursor: Cursor<Key>,
-    detail: Option<Scroll>,
+    list: Listing<Key>,
+    ahead: Ahead,
 }
 
 /// What the row at a place of its list is about.
@@ -73,8 +74,7 @@ impl Predictions {
         if self.reverse {
             rows.reverse();
         }
-        self.cursor.sync(rows.len(), |i| key(&world, view, rows[i]));
-        self.rows = rows;
+        self.list.fill(rows, |i| key(&world, view, i));
     }
 
     fn passes(&self, world: &World, at: u32) -> bool {
@@ -89,7 +89,7 @@ impl Predictions {
                 (&p.key, p.signal.title(), p.outlook.as_ref().map_or_else(Silence::word, |_| "speaks"))
             }
         };
-        self.filter.passes(&[
+        self.list.filter.passes(&[
             (Field::Text, &about.name),
             (Field::Text, &about.namespace),
             (Field::Text, title),
@@ -101,7 +101,7 @@ impl Predictions {
     }
 
     fn selected(&self) -> Option<(&World, usize)> {
-        Some((self.world.as_deref()?, *self.rows.get(self.cursor.index())? as usize))
+        Some((self.world.as_deref()?, self.list.selected()?))
     }
 
     fn load(&self) -> Option<&Arc<Prediction>> {
@@ -112,10 +112,9 @@ impl Predictions {
         self.selected().filter(|_| self.view == View::Failures).and_then(|(w, at)| w.failures.all.get(at))
     }
 
-    fn list(&self, frame: &mut Frame, area: Rect, ctx: &Ctx, world: &World) {
+    fn table(&self, frame: &mut Frame, area: Rect, ctx: &Ctx, world: &World) {
         let shown = Shown::of(self.view, world, ctx);
-        let place = self.cursor.position(self.rows.len());
-        let note = if self.filter.is_empty() { place } else { format!("filter {}, {place}", self.filter.source()) };
+        let (note, rows) = (self.list.note(), &self.list.rows);
         let order = if self.by_name { "by name" } else { "most trouble first" };
         let buf = frame.buffer_mut();
         rule(buf, ctx.theme, area, &format!("{}, {order}", shown.title), &note, ctx.focused);
@@ -127,15 +126,19 @@ impl Predictions {
         let empty = if shown.none { shown.nothing } else { "no prediction matches the filter" };
         let sort = if self.by_name { Some((0, self.reverse)) } else { None };
         let table = Table { columns: shown.columns, sort, empty, theme: ctx.theme };
-        table.draw(buf, body, &self.cursor, self.rows.len(), |i| match self.view {
-            View::Failures => failures::row(&world.failures.all[self.rows[i] as usize], ctx),
-            View::Load => list::row(&world.predictions.all[self.rows[i] as usize], world, ctx),
+        table.draw(buf, body, &self.list.cursor, rows.len(), |i| match self.view {
+            View::Failures => failures::row(&world.failures.all[rows[i] as usize], ctx),
+            View::Load => list::row(&world.predictions.all[rows[i] as usize], world, ctx),
         });
     }
 
     fn turn(&mut self) {
+        if self.list.detail.is_some() {
+            self.ahead = if self.ahead == Ahead::Hours { Ahead::Day } else { Ahead::Hours };
+            return;
+        }
         self.view = if self.view == View::Failures { View::Load } else { View::Failures };
-        self.cursor = Cursor::default();
+        self.list.cursor = Cursor::default();
         self.rebuild();
     }
 }
@@ -160,7 +163,7 @@ impl Shown {
                 none: world.failures.all.is_empty(),
             },
             View::Load => Self {
-                title: "Predictions, load of the next 24 hours",
+                title: "Predictions, load of the next 4 and 24 hours",
                 state: list::state(world, ctx),
                 columns: &list::COLUMNS,
                 nothing: list::nothing(world),
@@ -182,19 +185,15 @@ impl Pane for Predictions {
 
     fn run(&mut self, command: CommandId, ctx: &Ctx) -> Vec<Effect> {
         if let Some(motion) = Motion::of(command) {
-            match (&mut self.detail, &self.world) {
-                (Some(scroll), _) => scroll.step(motion),
-                (None, Some(world)) => {
-                    let (rows, view) = (&self.rows, self.view);
-                    self.cursor.step(motion, rows.len(), |i| key(world, view, rows[i]));
-                }
-                (None, None) => {}
+            if let Some(world) = &self.world {
+                let view = self.view;
+                self.list.step(motion, |i| key(world, view, i));
             }
             return vec![];
         }
         match command {
-            CommandId::Open => self.detail = Some(Scroll::default()),
-            CommandId::Back if self.detail.take().is_none() => self.set_filter(String::new(), ctx),
+            CommandId::Open => self.list.open(()),
+            CommandId::Back if self.list.detail.take().is_none() => self.set_filter(String::new(), ctx),
             CommandId::PredictionView => self.turn(),
             CommandId::Sort => {
                 self.by_name = !self.by_name;
@@ -217,12 +216,15 @@ impl Pane for Predictions {
         let failures = &ctx.world.failures;
         let idle = matches!(failures.training, Training::Idle | Training::Ended { .. });
         match command {
-            CommandId::Open if self.detail.is_some() => Some("the prediction is open already".into()),
-            CommandId::Open | CommandId::Copy if self.rows.is_empty() => Some("there is no prediction here".into()),
-            CommandId::Sort | CommandId::SortReverse | CommandId::PredictionView if self.detail.is_some() => {
+            CommandId::Open if self.list.detail.is_some() => Some("the prediction is open already".into()),
+            CommandId::Open | CommandId::Copy if self.list.rows.is_empty() => {
+                Some("there is no prediction here".into())
+            }
+            CommandId::PredictionView if self.list.detail.is_some() && self.view == View::Load => None,
+            CommandId::Sort | CommandId::SortReverse | CommandId::PredictionView if self.list.detail.is_some() => {
                 Some("close the prediction first".into())
             }
-            CommandId::Back if self.detail.is_none() && self.filter.is_empty() => Some("nothing to step out of".into()),
+            CommandId::Back if self.list.at_root() => Some("nothing to step out of".into()),
             CommandId::Train if !idle => Some("a model is being trained already".into()),
             CommandId::CancelTraining if idle => Some("nothing is being trained".into()),
             CommandId::RollModelBack if failures.card.as_ref().is_none_or(|c| c.earlier == 0) => {
@@ -235,31 +237,27 @@ impl Pane for Predictions {
     fn view(&self, frame: &mut Frame, area: Rect, ctx: &Ctx) {
         let Some(world) = &self.world else { return };
         let buf = frame.buffer_mut();
-        match (&self.detail, self.load(), self.failure()) {
-            (Some(scroll), Some(p), _) => detail::draw(buf, area, ctx, world, p, scroll),
-            (Some(scroll), _, Some(o)) => {
-                let title = format!("{}: failures to come", o.key);
-                failures::detail(o, world, ctx).draw(buf, ctx.theme, area, &title, scroll, ctx.focused);
-            }
-            _ => self.list(frame, area, ctx, world),
+        match (&self.list.detail, self.load(), self.failure()) {
+            (Some(((), scroll)), Some(p), _) => detail::draw(buf, area, ctx, world, p, scroll, self.ahead),
+            (Some(((), scroll)), _, Some(o)) => failures::draw(buf, area, ctx, world, o, scroll),
+            _ => self.table(frame, area, ctx, world),
         }
     }
 
     fn trail(&self) -> String {
-        match (&self.detail, self.load(), self.failure()) {
+        match (&self.list.detail, self.load(), self.failure()) {
             (Some(_), Some(p), _) => format!("{} › {}", p.key, p.signal.title()),
             (Some(_), _, Some(o)) => o.key.to_string(),
             _ => String::new(),
         }
     }
 
-    /// None while a detail is open: it is not filtered, and stepping back closes it first.
     fn filter(&self) -> &str {
-        if self.detail.is_some() { "" } else { self.filter.source() }
+        self.list.source()
     }
 
     fn set_filter(&mut self, filter: String, _: &Ctx) {
-        self.filter = Filter::parse(&filter);
+        self.list.filter = Filter::parse(&filter);
         self.rebuild();
     }
 
@@ -270,8 +268,8 @@ impl Pane for Predictions {
         let load = || ctx.world.predictions.all.iter().find(|p| p.key == *wanted);
         let Some(first) = failure.or_else(|| load().map(|p| (p.key.clone(), Some(p.signal)))) else { return false };
         self.view = if first.1.is_none() { View::Failures } else { View::Load };
-        self.filter = Filter::default();
-        self.cursor.select(first);
+        self.list.filter = Filter::default();
+        self.list.cursor.select(first);
         self.rebuild();
         true
     }

@@ -5,7 +5,6 @@ mod lessons;
 mod session;
 
 use kansole::analyze::failure::course::courses;
-use kansole::analyze::failure::learner::LEARNERS;
 use kansole::analyze::failure::training::total;
 use kansole::model::failure::{Fact, Past, Record};
 use kansole::model::series::Signal;
@@ -50,9 +49,9 @@ fn a_leak_is_read_back_through_prometheus_and_told_before_it_kills() {
     assert!(payment.facts[Fact::Restarts as usize].iter().any(|v| *v >= 1.0), "it was killed");
     let calls = past.calls.iter().find(|c| &*c.caller.name == "payment" && &*c.callee.name == "users-db");
     assert!(calls.is_some_and(|c| c.rate.iter().any(|r| *r > 1.0)), "who calls whom is known");
-    let courses = courses(&past, LEARNERS[0]);
+    let courses = courses(&past);
     let course = courses.iter().find(|c| &*c.key.name == "payment").expect("it is there");
-    let score = total(std::slice::from_ref(course), |c, slot| c.alarms[slot]);
+    let score = total([course]);
     assert_eq!((score.episodes, score.leads.len(), score.hits), (1, 1, score.bursts), "{score:?}");
     assert!(score.leads[0] >= 60.0, "{score:?}");
 }

@@ -1,9 +1,8 @@
 //! A recurrent net over the steps themselves: the seven signals of a window, each against its limit or its own past, so
 //! that a small workload and a large one look alike.
 
+use super::course::Moment;
 use super::learner::{Learner, Model};
-use super::scene::Around;
-use super::sight::Sight;
 use super::window::{Window, usual};
 use crate::ml::net::{Net, Params, Samples, Shape, train};
 use crate::model::failure::{Fact, STEPS, State};
@@ -14,8 +13,8 @@ use std::sync::atomic::AtomicBool;
 #[derive(Debug, Clone, Copy)]
 pub struct Lstm;
 
-/// More examples are thinned out evenly: an epoch of this many takes about a minute on one core.
-const MOST: usize = 24_000;
+/// An epoch of this many takes about half a minute on one core.
+const MOST: usize = 12_000;
 
 const SIGNALS: usize = Signal::ALL.len();
 
@@ -46,18 +45,19 @@ impl Learner for Lstm {
         (0..STEPS).flat_map(column).collect()
     }
 
-    fn row(&self, window: &Window, _: &Sight, _: &Around) -> Vec<f64> {
-        let columns = Signal::ALL.map(|signal| against(window, signal));
+    fn most(&self) -> usize {
+        MOST
+    }
+
+    fn row(&self, moment: &Moment) -> Vec<f64> {
+        let columns = Signal::ALL.map(|signal| against(moment.window, signal));
         (0..STEPS).flat_map(|step| columns.each_ref().map(|c| c[step])).collect()
     }
 
     fn fit(&self, rows: &[f64], states: &[State], seed: u64, cancel: &AtomicBool) -> Result<Box<dyn Model>, String> {
-        let width = STEPS * SIGNALS;
-        let every = states.len().div_ceil(MOST).max(1);
-        let kept: Vec<f64> = rows.chunks_exact(width).step_by(every).flatten().copied().collect();
-        let classes: Vec<usize> = states.iter().step_by(every).map(|s| *s as usize).collect();
+        let classes: Vec<usize> = states.iter().map(|s| *s as usize).collect();
         let weights = super::learner::weights(&classes).to_vec();
-        let trained = train(&shape(), Samples::Classes(&kept, &classes), &params(seed, weights), cancel, |_| {});
+        let trained = train(&shape(), Samples::Classes(rows, &classes), &params(seed, weights), cancel, |_| {});
         trained.map(|t| Box::new(Recurrent(t.net)) as Box<dyn Model>).map_err(|e| e.to_string())
     }
 

@@ -9,7 +9,7 @@ use kansole::analyze::failure::training::{Trained, learn};
 use kansole::model::failure::{Past, PatternKind};
 use lessons::{Session, Use};
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 #[path = "../../tests/failure/lessons.rs"]
 pub mod lessons;
@@ -42,7 +42,7 @@ pub struct Found {
 
 /// Teaches a model and examines it; where none may speak, the rules are examined alone.
 pub fn foreseen(report: &mut Report) {
-    let pasts: Vec<Past> = lessons::taught(TAUGHT).iter().map(session::record).collect();
+    let pasts: Vec<Past> = recorded(lessons::taught(TAUGHT)).into_iter().map(|(past, _)| past).collect();
     let trained = match learn(&pasts, &LEARNERS, 1, &AtomicBool::new(false)) {
         Ok((trained, examined)) => {
             let said = format!("{}: model {}; rules {}", examined.kind, brief(&examined.model), brief(&examined.rules));
@@ -55,7 +55,7 @@ pub fn foreseen(report: &mut Report) {
             None
         }
     };
-    compare(report, unseen(), trained.as_ref());
+    compare(report, recorded(lessons::examined(EXAMINED)), trained.as_ref());
 }
 
 /// Writes the model where `KANSOLE_TAUGHT` says.
@@ -66,13 +66,29 @@ fn keep(report: &mut Report, trained: &Trained) {
     report.told("failure: written", format!("{} bytes to {path}", bytes.len()));
 }
 
-/// Sessions that were never taught.
-fn unseen() -> impl Iterator<Item = (Past, Session)> {
-    lessons::examined(EXAMINED).into_iter().map(|s| (session::record(&s), s))
+/// Runs sessions, as many at once as there are cores, and gives what was recorded in their order.
+fn recorded(sessions: Vec<Session>) -> Vec<(Past, Session)> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((at, session)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, sessions.get(i)?)))
+        {
+            done.push((at, session::record(session)));
+        }
+        done
+    };
+    let mut all: Vec<(usize, Past)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|t| t.join().expect("a session ends")).collect()
+    });
+    all.sort_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, past)| past).zip(sessions).collect()
 }
 
 /// Tells what everybody foresees in sessions, by scenario.
-pub fn compare(report: &mut Report, sessions: impl Iterator<Item = (Past, Session)>, trained: Option<&Trained>) {
+pub fn compare(report: &mut Report, sessions: Vec<(Past, Session)>, trained: Option<&Trained>) {
     let mut by_name: BTreeMap<&'static str, (Session, Found)> = BTreeMap::new();
     for (past, session) in sessions {
         let found = examine(&past, trained);

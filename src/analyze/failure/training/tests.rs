@@ -140,10 +140,14 @@ fn a_rule_whose_word_was_good_needs_no_leave_and_one_that_cries_wolf_does() {
     let calm = || vec![Some(State::Healthy); 400];
     let heard = |failures: &[usize], raised: [&[usize]; 2]| {
         let mut states = calm();
-        failures.iter().for_each(|at| states[*at] = Some(State::Critical));
+        for at in failures {
+            states[*at] = Some(State::Critical);
+        }
         let mut rules = vec![[false; 4]; 400];
         for (rule, at) in raised.iter().enumerate() {
-            at.iter().for_each(|at| rules[*at][rule] = true);
+            for at in *at {
+                rules[*at][rule] = true;
+            }
         }
         let key = WorkloadKey::new("shop", WorkloadKind::Deployment, "cart");
         Heard { course: Course { key, step: 15, states, raised: rules }, said: vec![0.0; 400] }

@@ -11,5 +11,5 @@ pub mod model_file;
 pub mod nab;
 pub mod net;
 pub mod pca;
-mod random;
+pub(crate) mod random;
 pub mod rootcause;

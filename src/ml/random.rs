@@ -1,7 +1,7 @@
 //! Random numbers that a seed repeats on every machine and in every version.
 
 /// SplitMix64 (Steele, Lea & Flood 2014).
-pub(super) struct Random(pub u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
     pub fn next(&mut self) -> u64 {

@@ -131,6 +131,10 @@ pub enum PatternKind {
 }
 
 impl PatternKind {
+    /// All four.
+    pub const ALL: [Self; 4] =
+        [Self::MemoryLeak, Self::ResourceExhaustion, Self::DependencyFailure, Self::CascadingFailure];
+
     /// The words for people.
     pub fn title(self) -> &'static str {
         match self {
@@ -174,7 +178,8 @@ pub struct TimeToFailure {
 pub struct Foreseen {
     /// Probability that this is the worst state within that time, in the order of [`State::ALL`].
     pub probabilities: [f64; 4],
-    /// Whether unhealthy and critical together reach the threshold that was calibrated for the wanted precision.
+    /// Whether unhealthy and critical together reach the threshold that was calibrated for the wanted precision, or a rule
+    /// raises an alarm whose word was good on the model's back-test.
     pub alarm: bool,
     /// What moved the probability of failure, strongest first; empty where it was not asked for.
     pub why: Vec<Moved>,
@@ -272,9 +277,10 @@ pub struct FailureOutlook {
 }
 
 impl FailureOutlook {
-    /// Whether the model or a rule raises an alarm.
+    /// Whether somebody should be told. A model that may speak has the last word: it was told what the rules make of it, and
+    /// its alarms were right more often than theirs. Without one the rules decide.
     pub fn alarm(&self) -> bool {
-        self.patterns.iter().any(|p| p.alarm) || self.model.as_ref().is_ok_and(|m| m.alarm)
+        self.model.as_ref().map_or_else(|_| self.patterns.iter().any(|p| p.alarm), |model| model.alarm)
     }
 }
 

@@ -49,6 +49,15 @@ pub const TAUGHT: [(&str, bool); 8] = [
     ("harmless", false),
 ];
 
+/// More that is taught: what goes wrong elsewhere and in other ways, so that what is learned holds for more than five places.
+pub const ALSO_TAUGHT: [(&str, bool); 4] = [
+    ("load-at-one-entrance", true),
+    ("slowing-service", true),
+    // What is hit first gives no sign; who calls it has some seconds.
+    ("locking-service", false),
+    ("gone-service", false),
+];
+
 /// Written scenarios of which nothing is taught.
 pub const UNTAUGHT: [(&str, bool); 4] =
     [("leak-recommendations", true), ("leak-search", true), ("slowing-payment", true), ("hungry-search", false)];
@@ -154,6 +163,35 @@ pub fn written(name: &str, seed: u64) -> String {
             );
             step(&mut toml, begin, &deed);
         }
+        "load-at-one-entrance" => {
+            let who = dice.of(&["browse", "search", "cart", "checkout"]);
+            let (factor, ramp) = (dice.between(4.0, 15.0), (dice.between(2.0, 12.0) * 60.0).round());
+            let deed =
+                format!("for = \"25m\"\ndo = \"load\"\nentrance = \"{who}\"\nfactor = {factor:.2}\nramp = \"{ramp}s\"");
+            step(&mut toml, begin, &deed);
+        }
+        "slowing-service" => {
+            let who = dice.of(&["users-db", "cart", "checkout", "recommendations", "search", "cache"]);
+            let (factor, ramp) = (dice.between(20.0, 200.0), (dice.between(4.0, 15.0) * 60.0).round());
+            let deed = format!(
+                "for = \"25m\"\ndo = \"slow\"\nworkload = \"shop/{who}\"\nfactor = {factor:.1}\nramp = \"{ramp}s\""
+            );
+            step(&mut toml, begin, &deed);
+        }
+        "locking-service" => {
+            let who = dice.of(&["cart", "checkout", "payment", "search", "recommendations"]);
+            let pause = dice.between(90.0, 300.0);
+            for pods in 1..=2 {
+                let at = begin + pause * f64::from(pods - 1);
+                step(&mut toml, at, &format!("for = \"20m\"\ndo = \"lock\"\nworkload = \"shop/{who}\"\npods = {pods}"));
+            }
+            let deed = format!("for = \"10m\"\ndo = \"lock\"\nworkload = \"shop/{who}\"");
+            step(&mut toml, begin + pause * 2.0, &deed);
+        }
+        "gone-service" => {
+            let who = dice.of(&["users-db", "cache", "payment", "cart"]);
+            step(&mut toml, begin, &format!("for = \"10m\"\ndo = \"scale\"\nworkload = \"shop/{who}\"\nreplicas = 0"));
+        }
         "hungry-worker" => image(&mut toml, begin, "order-worker", "2.2.0"),
         "hungry-search" => image(&mut toml, begin, "search", "5.1.0"),
         "abrupt-errors" => {
@@ -201,9 +239,13 @@ fn session((name, foreseeable): (&'static str, bool), used: Use, seed: u64, inde
     }
 }
 
+/// Days after the first that is taught on which examinations begin: all lessons are over.
+const EXAM_DAY: usize = 200;
+
 /// What is taught, one day after another: each scenario with each seed.
 pub fn taught(seeds: std::ops::Range<u64>) -> Vec<Session> {
-    let all = seeds.flat_map(|seed| TAUGHT.into_iter().map(move |t| (t, seed * 100)));
+    let kinds = || TAUGHT.into_iter().chain(ALSO_TAUGHT);
+    let all = seeds.flat_map(|seed| kinds().map(move |t| (t, seed * 100)));
     all.enumerate().map(|(i, (t, seed))| session(t, Use::Taught, seed + i as u64, i)).collect()
 }
 
@@ -213,10 +255,10 @@ pub fn examined(seeds: std::ops::Range<u64>) -> Vec<Session> {
     for seed in seeds {
         let taught = TAUGHT.into_iter().map(|t| (t, Use::Taught));
         for (t, used) in taught.chain(UNTAUGHT.into_iter().map(|t| (t, Use::HeldOut))) {
-            all.push(session(t, used, seed * 1000 + all.len() as u64, 60 + all.len()));
+            all.push(session(t, used, seed * 1000 + all.len() as u64, EXAM_DAY + all.len()));
         }
         for (name, foreseeable, minutes) in BUILT_IN {
-            let (seed, start) = (seed * 1000 + all.len() as u64, day(60 + all.len(), seed));
+            let (seed, start) = (seed * 1000 + all.len() as u64, day(EXAM_DAY + all.len(), seed));
             all.push(Session {
                 name,
                 toml: None,

@@ -5,11 +5,10 @@ mod lessons;
 mod session;
 
 use kansole::analyze::failure::course::courses;
-use kansole::analyze::failure::learner::LEARNERS;
 use kansole::analyze::failure::training::total;
 use kansole::model::failure::{Fact, Past, Record};
 use kansole::model::series::Signal;
-use lessons::{BUILT_IN, Session, TAUGHT, UNTAUGHT, Use, examined, taught};
+use lessons::{ALSO_TAUGHT, BUILT_IN, Session, TAUGHT, UNTAUGHT, Use, examined, taught};
 
 /// Payment leaks a quarter of its memory a minute, after six minutes of an ordinary morning.
 fn leak() -> Session {
@@ -50,16 +49,16 @@ fn a_leak_is_read_back_through_prometheus_and_told_before_it_kills() {
     assert!(payment.facts[Fact::Restarts as usize].iter().any(|v| *v >= 1.0), "it was killed");
     let calls = past.calls.iter().find(|c| &*c.caller.name == "payment" && &*c.callee.name == "users-db");
     assert!(calls.is_some_and(|c| c.rate.iter().any(|r| *r > 1.0)), "who calls whom is known");
-    let courses = courses(&past, LEARNERS[0]);
+    let courses = courses(&past);
     let course = courses.iter().find(|c| &*c.key.name == "payment").expect("it is there");
-    let score = total(std::slice::from_ref(course), |c, slot| c.alarms[slot]);
+    let score = total([course]);
     assert_eq!((score.episodes, score.leads.len(), score.hits), (1, 1, score.bursts), "{score:?}");
     assert!(score.leads[0] >= 60.0, "{score:?}");
 }
 
 #[test]
 fn nothing_that_is_examined_was_taught() {
-    let (taught, examined) = (taught(1..5), examined(1..3));
+    let (taught, examined) = (taught(1..9), examined(11..13));
     assert!(
         examined
             .iter()
@@ -68,6 +67,6 @@ fn nothing_that_is_examined_was_taught() {
     let held = examined.iter().filter(|e| e.used == Use::HeldOut);
     assert!(held.clone().all(|e| taught.iter().all(|t| t.name != e.name)));
     assert_eq!(held.count(), 2 * (BUILT_IN.len() + UNTAUGHT.len()));
-    assert_eq!(taught.len(), 4 * TAUGHT.len());
+    assert_eq!(taught.len(), 8 * (TAUGHT.len() + ALSO_TAUGHT.len()));
     assert!(examined.iter().any(|e| e.foreseeable) && examined.iter().any(|e| !e.foreseeable));
 }

@@ -1,61 +1,131 @@
-//! The past of one workload as a learner meets it: at each step what was to be seen, and what came of it.
+//! A past as a learner meets it: at each step what was to be seen of a workload, and what came of it.
 
-use super::learner::Learner;
 use super::rules;
-use super::scene::Scene;
+use super::scene::{Around, Scene};
+use super::sight::Sight;
+use super::state::state;
 use super::window::Window;
-use crate::model::failure::{AHEAD, Past, STEPS, State};
+use crate::model::failure::{AHEAD, Past, Pattern, PatternKind, STEPS, State};
 use crate::model::object::WorkloadKey;
 use chrono::TimeDelta;
 
 /// Steps of a window that must be measured, or nothing is said.
 pub const MEASURED: usize = STEPS / 3;
 
-/// What was to be seen of one workload, and what came of it.
+/// How one workload went, step by step from the first one with a whole window on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Course {
     /// Whose.
     pub key: WorkloadKey,
     /// Seconds between steps.
     pub step: u32,
-    /// How it was, from the first step with a whole window on; `None`: cannot be told.
+    /// How it was; `None`: cannot be told.
     pub states: Vec<Option<State>>,
-    /// Whether a rule raised an alarm.
-    pub alarms: Vec<bool>,
-    /// What the learner saw: a row per step, empty where too little was measured.
-    pub rows: Vec<Vec<f64>>,
+    /// Which rules raised an alarm, in the order of [`PatternKind::ALL`].
+    pub raised: Vec<[bool; 4]>,
 }
 
 impl Course {
-    /// The worst state of the next [`AHEAD`] after a step; `None` where that lies beyond the end or was not measured.
-    pub fn came(&self, at: usize) -> Option<State> {
-        let ahead = (AHEAD.num_seconds() / i64::from(self.step.max(1))).max(1) as usize;
-        self.states.get(at + 1..=at + ahead)?.iter().flatten().max().copied()
+    /// Whether any of these rules raised an alarm, moment by moment.
+    pub fn alarms(&self, rules: [bool; 4]) -> Vec<bool> {
+        self.raised.iter().map(|raised| any(*raised, rules)).collect()
     }
 }
 
-/// The courses of a past, as `learner` sees them.
-pub fn courses(past: &Past, learner: &dyn Learner) -> Vec<Course> {
-    let course = |record: &crate::model::failure::Record| Course {
-        key: record.key.clone(),
-        step: past.step,
-        states: Vec::new(),
-        alarms: Vec::new(),
-        rows: Vec::new(),
+/// All rules.
+pub const ALL: [bool; 4] = [true; 4];
+
+/// Whether one of `rules` is among those that `raised` an alarm.
+pub fn any(raised: [bool; 4], rules: [bool; 4]) -> bool {
+    raised.into_iter().zip(rules).any(|(raised, rule)| raised && rule)
+}
+
+/// Which rules raise an alarm, in the order of [`PatternKind::ALL`].
+pub fn raised(patterns: &[Pattern]) -> [bool; 4] {
+    PatternKind::ALL.map(|kind| patterns.iter().any(|p| p.kind == kind && p.alarm))
+}
+
+/// One workload at one moment.
+#[derive(Debug)]
+pub struct Moment<'a> {
+    /// Its last steps.
+    pub window: &'a Window,
+    /// What they show.
+    pub sight: &'a Sight,
+    /// What it has around it.
+    pub around: &'a Around,
+    /// What the rules say of it; empty where too little was measured.
+    pub patterns: &'a [Pattern],
+}
+
+impl Moment<'_> {
+    /// Whether enough was measured to say anything.
+    pub fn enough(&self) -> bool {
+        self.sight.measured >= MEASURED
+    }
+}
+
+/// Moments of a past, counted from the first with a whole window.
+pub fn moments(past: &Past) -> usize {
+    (past.slots + 1).saturating_sub(STEPS)
+}
+
+/// How each workload of a past was at each moment: the cheap part of looking at it.
+pub fn states(past: &Past) -> Vec<Vec<Option<State>>> {
+    let of = |record| {
+        (0..moments(past)).map(|at| state(&Window::of_record(record, at + STEPS - 1, past.step))).collect::<Vec<_>>()
     };
-    let mut all: Vec<Course> = past.records.iter().map(course).collect();
-    for end in STEPS - 1..past.slots {
-        let at = past.from + TimeDelta::seconds(i64::from(past.step) * end as i64);
-        let scene = Scene::of_past(past, end);
-        for (course, record) in all.iter_mut().zip(&past.records) {
-            let Some(sight) = scene.sights.get(&record.key) else { continue };
-            let around = scene.around(&record.key);
+    past.records.iter().map(of).collect()
+}
+
+/// The worst state of the next [`AHEAD`] after a moment; `None` where that lies beyond the end or was not measured.
+pub fn came(states: &[Option<State>], step: u32, at: usize) -> Option<State> {
+    let ahead = (AHEAD.num_seconds() / i64::from(step.max(1))).max(1) as usize;
+    states.get(at + 1..=at + ahead)?.iter().flatten().max().copied()
+}
+
+/// Goes through a past in the order of time and shows `see` each moment of each record (by number) that it `wants`. Only
+/// what is wanted, and what that calls, is looked at closely.
+pub fn walk(past: &Past, wants: impl Fn(usize, usize) -> bool, mut see: impl FnMut(usize, usize, &Moment)) {
+    for at in 0..moments(past) {
+        let wanted: Vec<usize> = (0..past.records.len()).filter(|record| wants(*record, at)).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let end = at + STEPS - 1;
+        let time = past.from + TimeDelta::seconds(i64::from(past.step) * end as i64);
+        let scene = Scene::of_past(past, end, &wanted);
+        for record in wanted {
+            let key = &past.records[record].key;
+            let Some(sight) = scene.sights.get(key) else { continue };
+            let (window, around) = (Window::of_record(&past.records[record], end, past.step), scene.around(key));
             let enough = sight.measured >= MEASURED;
-            course.states.push(sight.state);
-            course.alarms.push(enough && rules::patterns(sight, &around, at).iter().any(|p| p.alarm));
-            let row = || learner.row(&Window::of_record(record, end, past.step), sight, &around);
-            course.rows.push(if enough { row() } else { Vec::new() });
+            let patterns = if enough { rules::patterns(sight, &around, time) } else { Vec::new() };
+            see(record, at, &Moment { window: &window, sight, around: &around, patterns: &patterns });
         }
     }
+}
+
+/// The courses of a past.
+pub fn courses(past: &Past) -> Vec<Course> {
+    let mut all = blank(past);
+    walk(past, |_, _| true, |record, _, moment| note(&mut all[record], moment));
     all
+}
+
+/// Courses of which nothing is known yet.
+pub(super) fn blank(past: &Past) -> Vec<Course> {
+    let course = |r: &crate::model::failure::Record| Course {
+        key: r.key.clone(),
+        step: past.step,
+        states: Vec::new(),
+        raised: Vec::new(),
+    };
+    past.records.iter().map(course).collect()
+}
+
+/// Writes a moment down.
+pub(super) fn note(course: &mut Course, moment: &Moment) {
+    course.states.push(moment.sight.state);
+    course.raised.push(raised(moment.patterns));
 }

@@ -1,12 +1,13 @@
 //! What a sight amounts to, as one row of numbers: the input of a learner that has no memory of its own. NaN: not measured.
 
-use super::scene::{Around, Callee};
+use super::course::Moment;
+use super::scene::Callee;
 use super::sight::{Growth, Sight};
-use crate::model::failure::TimeToFailure;
+use crate::model::failure::{PatternKind, State, TimeToFailure};
 use crate::model::series::Signal;
 
 /// The columns, in order. Their hash is in a model's card.
-pub const NAMES: [&str; 36] = [
+pub const NAMES: [&str; 52] = [
     "state now",
     "memory of limit",
     "memory growth a minute",
@@ -41,6 +42,22 @@ pub const NAMES: [&str; 36] = [
     "minutes until a callee is full",
     "p99 of a callee over usual",
     "a callee gets worse",
+    "errors or p99 of what is unhealthy",
+    "p99 growth a minute, last two minutes",
+    "error growth a minute, last two minutes",
+    "in flight of what load and p50 explain",
+    "cpu of limit in five minutes",
+    "errors or p99 of a callee of what is unhealthy",
+    "cpu of limit of a callee",
+    "memory of limit of a callee",
+    "callees that are not ready",
+    "callees that get worse or fail",
+    "rules: memory leak",
+    "rules: resource exhaustion",
+    "rules: dependency failure",
+    "rules: cascading failure",
+    "rules: minutes until failure",
+    "calls that fail",
     "requests are measured",
     "calls are measured",
 ];
@@ -50,7 +67,8 @@ const MOST_MINUTES: f64 = 60.0;
 const MOST_RATIO: f64 = 50.0;
 
 /// One row of [`NAMES`].
-pub fn row(sight: &Sight, around: &Around) -> Vec<f64> {
+pub fn row(moment: &Moment) -> Vec<f64> {
+    let (sight, around) = (moment.sight, moment.around);
     let unknown = f64::NAN;
     let ratio = |signal| sight.level(signal).ratio().map_or(unknown, |r| r.min(MOST_RATIO));
     let now = |signal| sight.level(signal).now;
@@ -69,6 +87,11 @@ pub fn row(sight: &Sight, around: &Around) -> Vec<f64> {
     };
     let callee_full = around.callees.iter().map(|c| minutes(c.time)).reduce(f64::min);
     let flag = |yes: bool| f64::from(u8::from(yes));
+    // What the rules make of it: a pattern that is seen, or one that is worth an alarm.
+    let rule = |kind: PatternKind| {
+        let seen = moment.patterns.iter().find(|p| p.kind == kind);
+        seen.map_or(0.0, |p| 1.0 + flag(p.alarm))
+    };
     vec![
         sight.state.map_or(unknown, |s| f64::from(s as u8)),
         sight.memory.map_or(unknown, |m| m.level),
@@ -104,9 +127,33 @@ pub fn row(sight: &Sight, around: &Around) -> Vec<f64> {
         callee_full.unwrap_or(if around.known { MOST_MINUTES } else { unknown }),
         worst(&|c| c.slower.map(|r| r.min(MOST_RATIO))),
         worst(&|c| Some(flag(c.worsens))),
+        sight.near.map_or(unknown, |n| n.min(MOST_RATIO)),
+        relative(sight.lately[0], Signal::LatencyP99),
+        sight.lately[1].map_or(unknown, |t| 60.0 * t.slope),
+        piled(sight),
+        sight.cpu.map_or(unknown, |c| c.level + 300.0 * c.trend.map_or(0.0, |t| t.slope)),
+        worst(&|c| c.near.map(|n| n.min(MOST_RATIO))),
+        worst(&|c| c.cpu),
+        worst(&|c| c.memory),
+        worst(&|c| c.ready.map(|r| 1.0 - r)),
+        around.callees.iter().filter(|c| c.worsens || c.state.is_some_and(|s| s >= State::Degraded)).count() as f64,
+        rule(PatternKind::MemoryLeak),
+        rule(PatternKind::ResourceExhaustion),
+        rule(PatternKind::DependencyFailure),
+        rule(PatternKind::CascadingFailure),
+        moment.patterns.iter().map(|p| minutes(p.time_to_failure)).fold(MOST_MINUTES, f64::min),
+        worst(&|c| c.failed),
         flag(now(Signal::RequestRate).is_some()),
         flag(around.known),
     ]
+}
+
+/// Requests in flight over those that would be at this rate if each took as long as the median one (Little's law).
+fn piled(sight: &Sight) -> f64 {
+    let now = |signal| sight.level(signal).now.unwrap_or(f64::NAN);
+    let explained = now(Signal::RequestRate) * now(Signal::LatencyP50);
+    let piled = now(Signal::Connections) / explained;
+    if piled.is_finite() { piled.min(MOST_RATIO) } else { f64::NAN }
 }
 
 fn minutes(time: Option<TimeToFailure>) -> f64 {
@@ -115,6 +162,7 @@ fn minutes(time: Option<TimeToFailure>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scene::Around;
     use super::super::window::Window;
     use super::super::window::tests::blank;
     use super::*;
@@ -122,7 +170,11 @@ mod tests {
 
     #[test]
     fn a_row_has_a_value_for_every_name_and_what_is_not_measured_is_not_zero() {
-        let of = |r| row(&Sight::new(&Window::of_record(&r, STEPS - 1, 15)), &Around::default());
+        let of = |r| {
+            let window = Window::of_record(&r, STEPS - 1, 15);
+            let (sight, around) = (Sight::new(&window), Around::default());
+            row(&Moment { window: &window, sight: &sight, around: &around, patterns: &[] })
+        };
         let nothing = of(blank("x", STEPS));
         assert_eq!(nothing.len(), NAMES.len());
         let at = |name: &str| NAMES.iter().position(|n| *n == name).unwrap();

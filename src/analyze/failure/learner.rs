@@ -1,11 +1,9 @@
 //! What can learn from labelled windows. A learner makes its own row of numbers from what there is to see, so that one may
 //! look at summaries and another at the steps themselves; which one speaks is decided on a back-test.
 
+use super::course::Moment;
 use super::features;
 use super::lstm::Lstm;
-use super::scene::Around;
-use super::sight::Sight;
-use super::window::Window;
 use crate::ml::forest::{Forest, Params};
 use crate::model::failure::{Epoch, State};
 use std::sync::atomic::AtomicBool;
@@ -31,7 +29,9 @@ pub trait Learner: Sync {
     /// Names of its columns.
     fn columns(&self) -> Vec<String>;
     /// What it looks at, one value per column.
-    fn row(&self, window: &Window, sight: &Sight, around: &Around) -> Vec<f64>;
+    fn row(&self, moment: &Moment) -> Vec<f64>;
+    /// Most rows it learns from: what it needs of memory and time is bounded by that.
+    fn most(&self) -> usize;
     /// Learns from whole rows and as many states. The same rows and seed give the same model.
     fn fit(&self, rows: &[f64], states: &[State], seed: u64, overseer: &dyn Overseer)
     -> Result<Box<dyn Model>, String>;
@@ -55,7 +55,7 @@ pub const LEARNERS: [&dyn Learner; 2] = [&Woods, &Lstm];
 pub struct Woods;
 
 /// Small enough to be shipped, and no tree knows single rows.
-const PARAMS: Params = Params { trees: 60, tried: None, leaf: 12, depth: 10, seed: 0 };
+const PARAMS: Params = Params { trees: 100, tried: None, leaf: 12, depth: 10, seed: 0 };
 
 impl Learner for Woods {
     fn kind(&self) -> &'static str {
@@ -66,8 +66,12 @@ impl Learner for Woods {
         features::NAMES.map(str::to_owned).to_vec()
     }
 
-    fn row(&self, _: &Window, sight: &Sight, around: &Around) -> Vec<f64> {
-        features::row(sight, around)
+    fn row(&self, moment: &Moment) -> Vec<f64> {
+        features::row(moment)
+    }
+
+    fn most(&self) -> usize {
+        60_000
     }
 
     fn fit(&self, rows: &[f64], states: &[State], seed: u64, _: &dyn Overseer) -> Result<Box<dyn Model>, String> {

@@ -1,9 +1,8 @@
 //! A recurrent net over the steps themselves: the seven signals of a window, each against its limit or its own past, so
 //! that a small workload and a large one look alike.
 
+use super::course::Moment;
 use super::learner::{Learner, Model, Overseer};
-use super::scene::Around;
-use super::sight::Sight;
 use super::window::{Window, usual};
 use crate::ml::net::{Net, Params, Progress, Samples, Shape, train};
 use crate::model::failure::{Epoch, Fact, STEPS, State};
@@ -13,8 +12,8 @@ use crate::model::series::Signal;
 #[derive(Debug, Clone, Copy)]
 pub struct Lstm;
 
-/// More examples are thinned out evenly: an epoch of this many takes about a minute on one core.
-const MOST: usize = 24_000;
+/// An epoch of this many takes about half a minute on one core.
+const MOST: usize = 12_000;
 
 const SIGNALS: usize = Signal::ALL.len();
 
@@ -45,8 +44,12 @@ impl Learner for Lstm {
         (0..STEPS).flat_map(column).collect()
     }
 
-    fn row(&self, window: &Window, _: &Sight, _: &Around) -> Vec<f64> {
-        let columns = Signal::ALL.map(|signal| against(window, signal));
+    fn most(&self) -> usize {
+        MOST
+    }
+
+    fn row(&self, moment: &Moment) -> Vec<f64> {
+        let columns = Signal::ALL.map(|signal| against(moment.window, signal));
         (0..STEPS).flat_map(|step| columns.each_ref().map(|c| c[step])).collect()
     }
 
@@ -57,17 +60,14 @@ impl Learner for Lstm {
         seed: u64,
         overseer: &dyn Overseer,
     ) -> Result<Box<dyn Model>, String> {
-        let width = STEPS * SIGNALS;
-        let every = states.len().div_ceil(MOST).max(1);
-        let kept: Vec<f64> = rows.chunks_exact(width).step_by(every).flatten().copied().collect();
-        let classes: Vec<usize> = states.iter().step_by(every).map(|s| *s as usize).collect();
+        let classes: Vec<usize> = states.iter().map(|s| *s as usize).collect();
         let weights = super::learner::weights(&classes).to_vec();
         let told = |p: &Progress| {
             let [epoch, epochs] = [p.epoch, p.epochs].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
             let [training, validation] = [p.training_loss, p.validation_loss];
             overseer.epoch(self.kind(), Epoch { epoch, epochs, training, validation });
         };
-        let samples = Samples::Classes(&kept, &classes);
+        let samples = Samples::Classes(rows, &classes);
         let trained = train(&shape(), samples, &params(seed, weights), overseer.cancel(), told);
         trained.map(|t| Box::new(Recurrent(t.net)) as Box<dyn Model>).map_err(|e| e.to_string())
     }

@@ -12,6 +12,12 @@ use chrono::TimeDelta;
 /// Below this use of the limit no trend of a few minutes is worth an alarm: a start fills heaps and caches.
 const FULL: f64 = 0.5;
 
+/// The same of CPU, which works as well at half of its limit as idle: only near it do requests wait.
+const BUSY: f64 = 0.7;
+
+/// CPU follows load, and load levels off sooner than a leak: a trend of five minutes is believed for five more.
+const BELIEVED: TimeDelta = TimeDelta::minutes(5);
+
 /// What was as high lately and did not fail is no news: collectors of garbage let memory rise and fall all day.
 const NEW_HIGH: f64 = 1.08;
 
@@ -113,7 +119,8 @@ fn cpu(sight: &Sight, at: Timestamp) -> Option<Pattern> {
             grows("cpu of all pods", growth, at).filter(|_| growth.level >= FULL && is_new(growth))
         {
             facts.extend(seen);
-            alarm |= presses(growth, &left);
+            let soon = growth.level >= BUSY && left.expected <= BELIEVED.as_seconds_f64();
+            alarm |= soon && presses(growth, &left);
             time = Some(left);
         }
         if growth.level >= AT_LIMIT {

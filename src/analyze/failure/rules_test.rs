@@ -96,6 +96,19 @@ fn cpu_at_its_limit_and_requests_that_pile_up_are_exhaustion() {
 }
 
 #[test]
+fn cpu_that_rises_far_from_its_limit_is_seen_and_no_alarm() {
+    let at = |to: f32| {
+        let mut grows = well("cart");
+        rise(&mut grows.signals[Signal::Cpu as usize], 20, to);
+        seen(&[grows], &[])
+    };
+    let half = at(1.65);
+    assert_eq!(kinds(&half), [(PatternKind::ResourceExhaustion, false)], "55 %, and full in six minutes");
+    assert!(half[0].evidence[0].says.starts_with("55 % of its limit"), "{:?}", half[0].evidence);
+    assert_eq!(kinds(&at(2.25)), [(PatternKind::ResourceExhaustion, true)], "75 %, and full in two");
+}
+
+#[test]
 fn a_decline_is_told_with_its_end_and_blamed_on_what_is_called_if_that_declines_too() {
     let mut slow = well("cart");
     rise(&mut slow.signals[Signal::LatencyP99 as usize], 20, 0.6);

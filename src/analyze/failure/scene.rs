@@ -5,7 +5,7 @@ use super::window::Window;
 use crate::model::failure::{Call, Past, State, TimeToFailure};
 use crate::model::object::WorkloadKey;
 use crate::model::series::Signal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A workload that is called.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,14 @@ pub struct Callee {
     pub time: Option<TimeToFailure>,
     /// Its p99 over its own past.
     pub slower: Option<f64>,
+    /// Its share of errors and its p99 over what makes it unhealthy, whichever is worse.
+    pub near: Option<f64>,
+    /// Its CPU, and its memory, over their limits.
+    pub cpu: Option<f64>,
+    #[allow(missing_docs)]
+    pub memory: Option<f64>,
+    /// Its ready pods over wanted ones.
+    pub ready: Option<f64>,
 }
 
 /// What a workload has around it.
@@ -51,17 +59,27 @@ impl Scene {
         Self { sights: windows.into_iter().map(|(key, window)| (key, Sight::new(&window))).collect(), calls }
     }
 
-    /// The scene at slot `end` of a past.
-    pub fn of_past(past: &Past, end: usize) -> Self {
-        let windows = past.records.iter().map(|r| (r.key.clone(), Window::of_record(r, end, past.step)));
+    /// The scene at slot `end` of a past, as far as these records (by number) see it: they themselves, what they call, and
+    /// what that calls.
+    pub fn of_past(past: &Past, end: usize, wanted: &[usize]) -> Self {
         let measured = past.calls.iter().filter(|c| c.rate.get(end).is_some_and(|r| *r > 0.0));
-        let calls = measured.map(|c| Call {
-            caller: c.caller.clone(),
-            callee: c.callee.clone(),
-            rate: f64::from(c.rate[end]),
-            failed: c.failed.get(end).filter(|f| f.is_finite()).map(|f| f64::from(*f)),
-        });
-        Self::new(windows, calls.collect())
+        let calls: Vec<Call> = measured
+            .map(|c| Call {
+                caller: c.caller.clone(),
+                callee: c.callee.clone(),
+                rate: f64::from(c.rate[end]),
+                failed: c.failed.get(end).filter(|f| f.is_finite()).map(|f| f64::from(*f)),
+            })
+            .collect();
+        let mut needed: BTreeSet<&WorkloadKey> = wanted.iter().map(|r| &past.records[*r].key).collect();
+        for _ in 0..2 {
+            let called: Vec<&WorkloadKey> =
+                calls.iter().filter(|c| needed.contains(&c.caller)).map(|c| &c.callee).collect();
+            needed.extend(called);
+        }
+        let seen = past.records.iter().filter(|r| needed.contains(&r.key));
+        let windows: Vec<_> = seen.map(|r| (r.key.clone(), Window::of_record(r, end, past.step))).collect();
+        Self::new(windows, calls)
     }
 
     /// What `key` has around it.
@@ -86,6 +104,10 @@ impl Scene {
             behind: failing.filter(|(_, s)| s.is_failure()).max_by_key(|(_, s)| *s),
             time: sight.and_then(|s| s.memory?.reaches()),
             slower: sight.and_then(|s| s.level(Signal::LatencyP99).ratio()),
+            near: sight.and_then(|s| s.near),
+            cpu: sight.and_then(|s| Some(s.cpu?.level)),
+            memory: sight.and_then(|s| Some(s.memory?.level)),
+            ready: sight.and_then(|s| s.ready),
         }
     }
 }

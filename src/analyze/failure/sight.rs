@@ -74,6 +74,10 @@ pub struct Sight {
     pub failing: Option<Trend>,
     #[allow(missing_docs)]
     pub slowing: Option<Trend>,
+    /// The same of p99 and of the share of errors, over the last two minutes: what has just begun.
+    pub lately: [Option<Trend>; 2],
+    /// Its share of errors and its p99 over what makes it unhealthy, whichever is worse; 1: it is.
+    pub near: Option<f64>,
     /// When its share of errors or its p99 makes it unhealthy, by their trends, and which of them is first.
     pub worsens: Option<(Signal, TimeToFailure)>,
     /// Ready pods over wanted ones.
@@ -90,10 +94,9 @@ impl Sight {
     /// Looks at a window.
     pub fn new(window: &Window) -> Self {
         let minute = window.steps(60.0);
-        let recent = |row: &[f32; STEPS]| {
-            let from = STEPS - window.steps(300.0);
-            trend(&points(window, row, from))
-        };
+        let over = |row: &[f32; STEPS], seconds: f64| trend(&points(window, row, STEPS - window.steps(seconds)));
+        let recent = |row: &[f32; STEPS]| over(row, SPANS[0]);
+        let lately = |signal: Signal| over(window.signal(signal), SPANS[1]);
         let level = |signal: Signal| {
             let row = window.signal(signal);
             Level { now: newest(row, minute), usual: usual(row) }
@@ -107,6 +110,8 @@ impl Sight {
         let reaches = |signal: Signal, trend: Option<Trend>, bar: Option<f64>| {
             Some((signal, trend.filter(Trend::rises)?.reaches(newest(window.signal(signal), minute)?, bar?)?))
         };
+        let nearest = |signal: Signal, bar: Option<f64>| Some(newest(window.signal(signal), minute)? / bar?);
+        let near = [nearest(Signal::ErrorRate, Some(errors)), nearest(Signal::LatencyP99, p99)];
         let ends = [reaches(Signal::ErrorRate, failing, Some(errors)), reaches(Signal::LatencyP99, slowing, p99)];
         Self {
             state: state(window),
@@ -118,6 +123,8 @@ impl Sight {
             coming: recent(window.signal(Signal::RequestRate)),
             failing,
             slowing,
+            lately: [lately(Signal::LatencyP99), lately(Signal::ErrorRate)],
+            near: near.into_iter().flatten().reduce(f64::max),
             worsens: ends.into_iter().flatten().min_by(|a, b| a.1.expected.total_cmp(&b.1.expected)),
             ready: ready.zip(wanted).filter(|(_, w)| *w > 0.0).map(|(r, w)| r / w),
             restarts: known.then(|| restarts.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)).sum()),

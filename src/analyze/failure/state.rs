@@ -37,7 +37,11 @@ fn restarts(window: &Window) -> Option<State> {
 }
 
 fn readiness(window: &Window) -> Option<State> {
-    let share = |i: usize| f64::from(window.fact(Fact::Ready)[i] / window.fact(Fact::Desired)[i]);
+    let share = |i: usize| match (window.fact(Fact::Ready)[i], window.fact(Fact::Desired)[i]) {
+        // All of nothing is there: what is wanted from a moment ago on has its time to come.
+        (_, 0.0) => 1.0,
+        (ready, wanted) => f64::from(ready / wanted),
+    };
     // The greatest share within the time that pods may be away: all that time it was no better.
     let best = |seconds: f64| {
         let from = STEPS - window.steps(seconds);
@@ -134,6 +138,16 @@ mod tests {
         assert_eq!(of(&r), Some(State::Unhealthy));
         r.facts[Fact::Ready as usize][55..].fill(0.0);
         assert_eq!(of(&r), Some(State::Critical));
+    }
+
+    #[test]
+    fn what_was_wanted_a_moment_ago_has_its_time_to_come() {
+        let mut r = well();
+        r.facts[Fact::Desired as usize][..57].fill(0.0);
+        r.facts[Fact::Ready as usize].fill(0.0);
+        assert_eq!(of(&r), Some(State::Healthy), "scaled up from zero 45 seconds ago");
+        r.facts[Fact::Desired as usize][50..].fill(3.0);
+        assert_eq!(of(&r), Some(State::Critical), "two and a half minutes ago");
     }
 
     #[test]

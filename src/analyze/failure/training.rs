@@ -1,13 +1,15 @@
 //! Learns from labelled pasts, and decides who may speak.
 //!
-//! Pasts are split by time: the last quarter is only examined. There each learner gets the lowest threshold whose alarms
-//! are right nine times in ten; the one that foresees most (F1 over episodes and alarms, as `score` counts them) is kept,
-//! and only if its alarms are right that often and it beats the rules. What is kept is what was examined: it is not fitted again to everything.
+//! Pasts are split by time: the last quarter is only examined. There the rules whose alarms are right nine times in ten are
+//! trusted, and each learner gets the threshold that foresees most (F1 over episodes and alarms, as `score` counts them)
+//! while its alarms, with theirs, are right that often. The best learner is kept, and only if it beats the rules. What is
+//! kept is what was examined: it is not fitted again to everything.
 
-use super::course::{Course, courses};
+use super::course::{ALL, Course, Moment, any, blank, came, moments, note, raised, states, walk};
 use super::learner::{Learner, Model, Overseer};
 use super::score::Score;
 use crate::ml::drift::drifted;
+use crate::ml::random::Random;
 use crate::model::failure::{Drift, Foreseen, Moved, NotTrained, Past, STEPS, State};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,6 +42,8 @@ pub struct Trained {
     model: Box<dyn Model>,
     /// Probability of failure from which it raises an alarm.
     pub threshold: f64,
+    /// The rules whose alarms are its own as well, in the order of `PatternKind::ALL`.
+    pub trusted: [bool; 4],
     /// Seconds between the steps it was trained on.
     pub step: u32,
     background: Vec<f64>,
@@ -79,31 +83,33 @@ pub fn learn(
     let mut parts = parts(pasts);
     let exam = parts.split_off(parts.len() - parts.len() / 4);
     let mut best: Option<(Trained, Examined)> = None;
+    let labels: Vec<Vec<Vec<Option<State>>>> = parts.iter().map(states).collect();
     for &learner in learners {
         if overseer.cancel().load(Ordering::Relaxed) {
             return Err(nothing("training was cancelled"));
         }
-        let of = |parts: &[Past]| parts.iter().flat_map(|p| courses(p, learner)).collect::<Vec<Course>>();
-        let (taught, examined) = (of(&parts), of(&exam));
-        let rules = total(&examined, |course, slot| course.alarms[slot]);
-        let seen = total(&taught, |_, _| false).episodes;
-        if seen < EPISODES[0] || rules.episodes < EPISODES[1] {
+        let seen: usize = labels.iter().flatten().map(|s| Score::of(s, &[], step).episodes).sum();
+        let beyond: usize = exam.iter().flat_map(states).map(|s| Score::of(&s, &[], step).episodes).sum();
+        if seen < EPISODES[0] || beyond < EPISODES[1] {
             let need = format!(
-                "{seen} failures to learn from and {} to be examined on; at least {} and {} are needed",
-                rules.episodes, EPISODES[0], EPISODES[1]
+                "{seen} failures to learn from and {beyond} to be examined on; at least {} and {} are needed",
+                EPISODES[0], EPISODES[1]
             );
             return Err(nothing(&need));
         }
-        let (rows, states) = examples(&taught);
-        let model = learner.fit(&rows, &states, seed, overseer).map_err(|e| nothing(&e))?;
-        let (threshold, score) = calibrate(&*model, &examined);
-        let background = calm(&rows, &states, learner.columns().len());
-        let found = Examined { kind: learner.kind(), model: score, rules, rows: states.len() };
+        let (rows, came) = examples(&parts, &labels, learner, seed);
+        let model = learner.fit(&rows, &came, seed, overseer).map_err(|e| nothing(&e))?;
+        let heard: Vec<Heard> = exam.iter().flat_map(|past| hear(past, learner, &*model)).collect();
+        let rules = sum(heard.iter().map(|h| Score::of(&h.course.states, &h.course.alarms(ALL), step)));
+        let trusted = trusted(&heard);
+        let (threshold, score) = calibrate(&heard, trusted);
+        let background = calm(&rows, &came, learner.columns().len());
+        let found = Examined { kind: learner.kind(), model: score, rules, rows: came.len() };
         tracing::info!("{} on its back-test: {:?}, the rules: {:?}", found.kind, found.model, found.rules);
         // Who may speak comes before who foresees more.
         let worth = |score: &Score| (right(score), score.f1());
         if best.as_ref().is_none_or(|(_, b)| worth(&found.model) > worth(&b.model)) {
-            best = Some((Trained { learner, model, threshold, step, background }, found));
+            best = Some((Trained { learner, model, threshold, trusted, step, background }, found));
         }
     }
     let (trained, found) = best.ok_or_else(|| nothing("there is no learner"))?;
@@ -160,30 +166,60 @@ fn cut(past: &Past, count: usize) -> Vec<Past> {
     (0..count).filter(|i| i * length + STEPS < past.slots).map(part).collect()
 }
 
-/// The score of alarms over all courses.
-pub fn total(courses: &[Course], alarm: impl Fn(&Course, usize) -> bool) -> Score {
-    let mut sum = Score::default();
-    for course in courses {
-        let alarms: Vec<bool> = (0..course.states.len()).map(|slot| alarm(course, slot)).collect();
-        sum.add(&Score::of(&course.states, &alarms, course.step));
-    }
-    sum
+fn sum(scores: impl Iterator<Item = Score>) -> Score {
+    scores.fold(Score::default(), |mut sum, score| {
+        sum.add(&score);
+        sum
+    })
 }
 
-/// Rows and what came of them.
-fn examples(courses: &[Course]) -> (Vec<f64>, Vec<State>) {
-    let (mut rows, mut states) = (Vec::new(), Vec::new());
-    for course in courses {
-        for (slot, row) in course.rows.iter().enumerate().filter(|(_, r)| !r.is_empty()) {
-            let Some(came) = course.came(slot) else { continue };
-            if came == State::Healthy && slot % SPARSE != 0 {
-                continue;
-            }
-            rows.extend(row);
-            states.push(came);
+/// The score of the alarms of rules over all courses.
+pub fn total<'a>(courses: impl IntoIterator<Item = &'a Course>) -> Score {
+    sum(courses.into_iter().map(|c| Score::of(&c.states, &c.alarms(ALL), c.step)))
+}
+
+/// Rows and what came of them: of each state at most so many as [`shares`] allows, drawn by the seed. What is not drawn is
+/// not looked at, so that a large cluster takes no more memory, and little more time, than a small one.
+fn examples(
+    parts: &[Past],
+    labels: &[Vec<Vec<Option<State>>>],
+    learner: &dyn Learner,
+    seed: u64,
+) -> (Vec<f64>, Vec<State>) {
+    let came = |part: usize, record: usize, at: usize| came(&labels[part][record], parts[part].step, at);
+    let mut counts = [0usize; 4];
+    for (part, past) in parts.iter().enumerate() {
+        for (record, at) in (0..past.records.len()).flat_map(|r| (0..moments(past)).map(move |at| (r, at))) {
+            counts[came(part, record, at).map_or(0, |s| s as usize)] += usize::from(came(part, record, at).is_some());
         }
     }
+    let shares = shares(counts, learner.most());
+    let (mut rows, mut states) = (Vec::new(), Vec::new());
+    for (part, past) in parts.iter().enumerate() {
+        let drawn = |record: usize, at: usize| {
+            let place = [part, record, at].into_iter().fold(seed, |h, v| Random(h ^ v as u64).next());
+            let luck = Random(place).unit();
+            came(part, record, at).is_some_and(|state| luck < shares[state as usize])
+        };
+        walk(past, drawn, |record, at, moment| {
+            if let Some(state) = came(part, record, at).filter(|_| moment.enough()) {
+                rows.extend(learner.row(moment));
+                states.push(state);
+            }
+        });
+    }
     (rows, states)
+}
+
+/// Which share of the moments of each state is learned from: of those after which nothing happens one in [`SPARSE`] (they
+/// are nearly all there is), of everything else all, as long as that is no more than `most` rows: then each other state
+/// gets a fifth of them and calm what is left.
+fn shares(counts: [usize; 4], most: usize) -> [f64; 4] {
+    let share = |wanted: f64, count: usize| if count == 0 { 0.0 } else { (wanted / count as f64).min(1.0) };
+    let mut all = counts.map(|count| share(most as f64 / 5.0, count));
+    let others: f64 = (1..4).map(|s| all[s] * counts[s] as f64).sum();
+    all[0] = share(most as f64 - others, counts[0]).min(1.0 / SPARSE as f64);
+    all
 }
 
 /// Some rows of calm times, evenly spread.
@@ -194,38 +230,80 @@ fn calm(rows: &[f64], states: &[State], columns: usize) -> Vec<f64> {
     calm.into_iter().step_by(every).take(BACKGROUND).flatten().copied().collect()
 }
 
-/// Probabilities of failure, step by step; NaN where nothing was to be seen.
-fn failing(model: &dyn Model, course: &Course) -> Vec<f64> {
-    let seen: Vec<f64> = course.rows.iter().flatten().copied().collect();
-    let mut said = model.probabilities(&seen).into_iter().map(failure);
-    let of = |row: &Vec<f64>| if row.is_empty() { f64::NAN } else { said.next().unwrap_or(f64::NAN) };
-    course.rows.iter().map(of).collect()
+/// How one workload went, and what a model said.
+struct Heard {
+    course: Course,
+    /// Probability of failure, moment by moment; NaN where nothing was to be seen.
+    said: Vec<f64>,
+}
+
+/// Rows that a model is asked about at once.
+const ASKED: usize = 1024;
+
+/// What a model says in a past. Rows are given up as soon as it answered.
+fn hear(past: &Past, learner: &dyn Learner, model: &dyn Model) -> Vec<Heard> {
+    let mut all: Vec<Heard> = blank(past).into_iter().map(|course| Heard { course, said: Vec::new() }).collect();
+    let (mut rows, mut places) = (Vec::new(), Vec::new());
+    let answer = |rows: &mut Vec<f64>, places: &mut Vec<(usize, usize)>, all: &mut Vec<Heard>| {
+        for ((record, at), p) in places.drain(..).zip(model.probabilities(rows)) {
+            all[record].said[at] = failure(p);
+        }
+        rows.clear();
+    };
+    walk(
+        past,
+        |_, _| true,
+        |record, _, moment| {
+            let heard = &mut all[record];
+            note(&mut heard.course, moment);
+            heard.said.push(f64::NAN);
+            if moment.enough() {
+                rows.extend(learner.row(moment));
+                places.push((record, heard.said.len() - 1));
+            }
+            if places.len() >= ASKED {
+                answer(&mut rows, &mut places, &mut all);
+            }
+        },
+    );
+    answer(&mut rows, &mut places, &mut all);
+    all
 }
 
 fn failure(p: [f64; 4]) -> f64 {
     p[State::Unhealthy as usize] + p[State::Critical as usize]
 }
 
-/// The threshold that foresees most among those whose alarms are right often enough; where there is none, the one that
-/// is right most often. With what it scored.
-fn calibrate(model: &dyn Model, courses: &[Course]) -> (f64, Score) {
-    let said: Vec<Vec<f64>> = courses.iter().map(|c| failing(model, c)).collect();
-    let mut best: Option<(bool, f64, f64, Score)> = None;
+/// The rules whose alarms were right often enough, and often: they need nobody's leave.
+fn trusted(heard: &[Heard]) -> [bool; 4] {
+    std::array::from_fn(|rule| {
+        let only: [bool; 4] = std::array::from_fn(|other| other == rule);
+        right(&sum(heard.iter().map(|h| Score::of(&h.course.states, &h.course.alarms(only), h.course.step))))
+    })
+}
+
+/// The threshold that foresees most among those whose alarms, with those of the trusted rules, are right often enough;
+/// where there is none, the one that is right most often. With what it scored.
+fn calibrate(heard: &[Heard], trusted: [bool; 4]) -> (f64, Score) {
+    let mut best: Option<((bool, f64), f64, Score)> = None;
     for threshold in (2..=38).map(|i| f64::from(i) * 0.025) {
-        let mut score = Score::default();
-        for (course, said) in courses.iter().zip(&said) {
-            let alarms: Vec<bool> = said.iter().map(|p| *p >= threshold).collect();
-            score.add(&Score::of(&course.states, &alarms, course.step));
-        }
-        let precision = score.precision().unwrap_or(0.0);
+        let score =
+            sum(heard.iter().map(|h| Score::of(&h.course.states, &h.alarms(threshold, trusted), h.course.step)));
         // One lucky alarm is right every time.
-        let enough = precision >= PRECISION && score.hits >= EPISODES[1];
-        let worth = if enough { score.recall().unwrap_or(0.0) } else { precision };
-        if best.as_ref().is_none_or(|(e, w, ..)| (enough, worth) > (*e, *w)) {
-            best = Some((enough, worth, threshold, score));
+        let worth = if right(&score) { score.f1() } else { score.precision().unwrap_or(0.0) };
+        let worth = (right(&score), worth);
+        if best.as_ref().is_none_or(|(w, ..)| worth > *w) {
+            best = Some((worth, threshold, score));
         }
     }
-    best.map_or((1.0, Score::default()), |(_, _, threshold, score)| (threshold, score))
+    best.map_or((1.0, Score::default()), |(_, threshold, score)| (threshold, score))
+}
+
+impl Heard {
+    /// Whether an alarm is raised, moment by moment.
+    fn alarms(&self, threshold: f64, trusted: [bool; 4]) -> Vec<bool> {
+        self.said.iter().zip(&self.course.raised).map(|(p, raised)| *p >= threshold || any(*raised, trusted)).collect()
+    }
 }
 
 impl Trained {
@@ -239,9 +317,11 @@ impl Trained {
         self.learner
     }
 
-    /// Whether it raises an alarm at each step of a course that its learner made.
-    pub fn alarms(&self, course: &Course) -> Vec<bool> {
-        failing(&*self.model, course).into_iter().map(|p| p >= self.threshold).collect()
+    /// The courses of a past, and whether it raises an alarm at each of their moments.
+    pub fn alarms(&self, past: &Past) -> Vec<(Course, Vec<bool>)> {
+        let heard = hear(past, self.learner, &*self.model);
+        let alarms = |h: &Heard| h.alarms(self.threshold, self.trusted);
+        heard.into_iter().map(|h| (alarms(&h), h)).map(|(alarms, h)| (h.course, alarms)).collect()
     }
 
     /// How far whole rows of now are from what it learned of calm times; `None` if too few features can be compared.
@@ -255,11 +335,12 @@ impl Trained {
         })
     }
 
-    /// What it says of a row, with its reasons where an alarm is raised.
-    pub fn foresee(&self, row: &[f64]) -> Option<Foreseen> {
-        let probabilities = *self.model.probabilities(row).first()?;
-        let alarm = failure(probabilities) >= self.threshold;
-        let why = if alarm { self.why(row) } else { Vec::new() };
+    /// What it says of a moment, with its reasons where an alarm is raised; `None` where too little was measured.
+    pub fn foresee(&self, moment: &Moment) -> Option<Foreseen> {
+        let row = moment.enough().then(|| self.learner.row(moment))?;
+        let probabilities = *self.model.probabilities(&row).first()?;
+        let alarm = failure(probabilities) >= self.threshold || any(raised(moment.patterns), self.trusted);
+        let why = if alarm { self.why(&row) } else { Vec::new() };
         Some(Foreseen { probabilities, alarm, why })
     }
 

@@ -3,8 +3,7 @@
 //! The seven signals come with their past from the snapshot. What else is known of a workload (pods, restarts, the
 //! fullest container) has no past there: the watch keeps it from the first round on.
 
-use super::course::MEASURED;
-use super::learner::Learner;
+use super::course::{MEASURED, Moment};
 use super::rules;
 use super::scene::{Around, Scene};
 use super::sight::Sight;
@@ -80,7 +79,12 @@ impl FailureWatch {
         (self.kept_at, self.noted) = (Some(now), self.noted + 1);
         let learner = trained.learner();
         let whole = scene.sights.iter().filter(|(_, sight)| sight.measured >= MEASURED);
-        self.seen.extend(whole.map(|(key, sight)| learner.row(&windows[key], sight, &scene.around(key))));
+        let row = |key: &WorkloadKey, sight| {
+            let around = scene.around(key);
+            let patterns = rules::patterns(sight, &around, now);
+            learner.row(&Moment { window: &windows[key], sight, around: &around, patterns: &patterns })
+        };
+        self.seen.extend(whole.map(|(key, sight)| row(key, sight)));
         let beyond = self.seen.len().saturating_sub(SEEN);
         self.seen.drain(..beyond);
         if self.noted >= TIMES {
@@ -129,36 +133,27 @@ impl FailureWatch {
     ) -> FailureOutlook {
         let patterns = if sight.measured >= MEASURED { rules::patterns(sight, around, now) } else { Vec::new() };
         let sooner = |a: TimeToFailure, b: TimeToFailure| if b.expected < a.expected { b } else { a };
+        let moment = Moment { window, sight, around, patterns: &patterns };
         FailureOutlook {
             key: key.clone(),
             now: sight.state,
-            model: self.foresee(window, sight, around),
+            model: self.foresee(&moment),
             time_to_failure: patterns.iter().filter_map(|p| p.time_to_failure).reduce(sooner),
             patterns,
             missing: missing(sight, around),
         }
     }
 
-    fn foresee(
-        &self,
-        window: &Window,
-        sight: &Sight,
-        around: &Around,
-    ) -> Result<crate::model::failure::Foreseen, NotTrained> {
+    fn foresee(&self, moment: &Moment) -> Result<crate::model::failure::Foreseen, NotTrained> {
         let trained = self.model.as_ref().map_err(Clone::clone)?;
-        let (there, found) = (f64::from(trained.step), f64::from(window.step));
+        let (there, found) = (f64::from(trained.step), f64::from(moment.window.step));
         if there / found > STEP || found / there > STEP {
-            return Err(NotTrained::Step { trained: trained.step, found: window.step });
+            return Err(NotTrained::Step { trained: trained.step, found: moment.window.step });
         }
         if let Some(drift) = self.drift.as_ref().filter(|d| d.share() > Drift::MOST) {
             return Err(NotTrained::Drifted { drifted: drift.drifted.len(), features: drift.features });
         }
-        let short = NotTrained::Short { have: sight.measured, need: MEASURED };
-        if sight.measured < MEASURED {
-            return Err(short);
-        }
-        let learner: &dyn Learner = trained.learner();
-        trained.foresee(&learner.row(window, sight, around)).ok_or(short)
+        trained.foresee(moment).ok_or(NotTrained::Short { have: moment.sight.measured, need: MEASURED })
     }
 }
 

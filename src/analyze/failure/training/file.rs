@@ -17,6 +17,7 @@ use std::io::{Read as _, Write as _};
 struct Head {
     kind: String,
     threshold: f64,
+    trusted: [bool; 4],
     step: u32,
     /// NaN, which JSON cannot hold, is `None`.
     background: Vec<Option<f64>>,
@@ -31,6 +32,7 @@ impl Trained {
         let head = Head {
             kind: self.kind().to_owned(),
             threshold: self.threshold,
+            trusted: self.trusted,
             step: self.step,
             background: self.background.iter().map(|v| v.is_finite().then_some(*v)).collect(),
         };
@@ -60,6 +62,7 @@ impl Trained {
             learner,
             model: learner.load(&all[end + 1..])?,
             threshold: head.threshold,
+            trusted: head.trusted,
             step: head.step,
             background: head.background.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect(),
         })

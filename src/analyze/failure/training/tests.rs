@@ -58,18 +58,21 @@ fn what_foretells_a_failure_is_learned_speaks_explains_itself_and_survives_a_fil
     let (trained, examined) = learn(std::slice::from_ref(&whole), &[&Woods], 1, &no()).unwrap();
     assert!(examined.model.f1() > 0.8 && examined.rules.f1() == 0.0, "{examined:?}");
     assert!(examined.model.lead().unwrap() >= 120.0, "{:?}", examined.model.lead());
-    let course = &courses(&whole, trained.learner())[0];
-    let alarms = trained.alarms(course);
-    let told = alarms.iter().position(|a| *a).unwrap();
-    let foreseen = trained.foresee(&course.rows[told]).unwrap();
+    let told = trained.alarms(&whole)[0].1.iter().position(|a| *a).unwrap();
+    let at_that_moment = |trained: &Trained| {
+        let mut said = None;
+        walk(&whole, |record, at| (record, at) == (0, told), |_, _, moment| said = trained.foresee(moment));
+        said
+    };
+    let foreseen = at_that_moment(&trained).unwrap();
     assert!(foreseen.alarm && (foreseen.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-6);
     let first: Vec<&str> = foreseen.why.iter().take(3).map(|m| &*m.feature).collect();
     assert!(first.iter().any(|f| f.starts_with("request")), "{first:?}");
     let bytes = trained.bytes().unwrap();
     assert!(Trained::load(b"nonsense").is_err() && Trained::load(&bytes[..bytes.len() / 2]).is_err());
     let again = Trained::load(&bytes).unwrap();
-    assert_eq!(again.foresee(&course.rows[told]), Some(foreseen));
-    let (same, _) = learn(&[whole], &[&Woods], 1, &no()).unwrap();
+    assert_eq!(at_that_moment(&again), Some(foreseen));
+    let (same, _) = learn(std::slice::from_ref(&whole), &[&Woods], 1, &no()).unwrap();
     assert_eq!(same.bytes(), trained.bytes(), "the same past and seed give the same model");
 }
 
@@ -84,6 +87,76 @@ fn nothing_speaks_without_failures_skill_or_leave() {
     assert!(cancelled.to_string().contains("cancelled"));
     let other = Past { step: 30, ..unforeseeable.clone() };
     assert!(need(&[unforeseeable, other]).contains("different steps"));
+}
+
+#[test]
+fn what_is_learned_from_is_bounded_drawn_by_the_seed_and_keeps_what_is_rare() {
+    assert_eq!(shares([800, 100, 50, 0], 10_000), [0.25, 1.0, 1.0, 0.0], "little is there: nothing is lost");
+    // A large cluster: a fifth of the rows for each other state, all there are of the rare one, calm takes the rest.
+    let all = shares([1_000_000, 40_000, 20_000, 50], 10_000);
+    assert_eq!(&all[1..], [0.05, 0.1, 1.0]);
+    assert!((all[0] - 5_950.0 / 1_000_000.0).abs() < 1e-9, "{all:?}");
+    let past = past(6, 300, true);
+    let labels = [states(&past)];
+    let few = |seed: u64| examples(std::slice::from_ref(&past), &labels, &Few, seed);
+    let (rows, states) = few(1);
+    assert!((60..=140).contains(&states.len()), "{} of about 100", states.len());
+    assert_eq!(rows.len(), states.len() * Woods.columns().len());
+    let bits = |rows: &[f64]| rows.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&few(1).0), bits(&rows), "the same seed draws the same");
+    assert_ne!(bits(&few(2).0), bits(&rows));
+}
+
+/// A learner that takes a hundred rows.
+struct Few;
+
+impl Learner for Few {
+    fn kind(&self) -> &'static str {
+        Woods.kind()
+    }
+
+    fn columns(&self) -> Vec<String> {
+        Woods.columns()
+    }
+
+    fn row(&self, moment: &Moment) -> Vec<f64> {
+        Woods.row(moment)
+    }
+
+    fn most(&self) -> usize {
+        100
+    }
+
+    fn fit(&self, rows: &[f64], states: &[State], seed: u64, overseer: &dyn Overseer) -> Result<Box<dyn Model>, String> {
+        Woods.fit(rows, states, seed, overseer)
+    }
+
+    fn load(&self, bytes: &[u8]) -> Result<Box<dyn Model>, String> {
+        Woods.load(bytes)
+    }
+}
+
+#[test]
+fn a_rule_whose_word_was_good_needs_no_leave_and_one_that_cries_wolf_does() {
+    let calm = || vec![Some(State::Healthy); 400];
+    let heard = |failures: &[usize], raised: [&[usize]; 2]| {
+        let mut states = calm();
+        for at in failures {
+            states[*at] = Some(State::Critical);
+        }
+        let mut rules = vec![[false; 4]; 400];
+        for (rule, at) in raised.iter().enumerate() {
+            for at in *at {
+                rules[*at][rule] = true;
+            }
+        }
+        let key = WorkloadKey::new("shop", WorkloadKind::Deployment, "cart");
+        Heard { course: Course { key, step: 15, states, raised: rules }, said: vec![0.0; 400] }
+    };
+    let all: Vec<Heard> = (0..5).map(|_| heard(&[100], [&[80], &[80, 240]])).collect();
+    assert_eq!(trusted(&all), [true, false, false, false]);
+    assert_eq!(all[0].alarms(0.5, trusted(&all)).iter().filter(|a| **a).count(), 1);
+    assert_eq!(trusted(&all[..3]), [false; 4], "three alarms prove nothing");
 }
 
 /// A model that may speak.

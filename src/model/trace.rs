@@ -135,6 +135,8 @@ pub struct TracesView {
     pub rate: f64,
     /// What was not kept, by reason; empty: nothing.
     pub dropped: Arc<[Dropped]>,
+    /// What is kept although something is wrong with it, by what is wrong.
+    pub odd: Arc<[Dropped]>,
     /// Bytes held, as estimated, and their limit.
     pub bytes: (usize, usize),
     /// When a span last came.

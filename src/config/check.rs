@@ -134,9 +134,7 @@ fn traces(s: &Settings, out: &mut Vec<Complaint>) {
     let t = &s.traces;
     url(out, "traces.url", &t.url, "http://jaeger.example:16686 or http://tempo.example:3200");
     let address = |text: &str| text == "none" || text.parse::<std::net::SocketAddr>().is_ok();
-    for (key, text, port) in
-        [("traces.otlp_grpc", &t.otlp_grpc, 4317), ("traces.otlp_http", &t.otlp_http, 4318)]
-    {
+    for (key, text, port) in [("traces.otlp_grpc", &t.otlp_grpc, 4317), ("traces.otlp_http", &t.otlp_http, 4318)] {
         if !address(text) {
             let what = format!("{text:?} is neither an address with a port nor none");
             say(out, key, what, format!("write it like 127.0.0.1:{port}"));

@@ -116,7 +116,10 @@ impl Process {
             "service.name" => &mut self.service,
             "host.name" | "hostname" => &mut self.host,
             "k8s.namespace.name" => &mut o.namespace,
-            "k8s.deployment.name" | "k8s.statefulset.name" | "k8s.daemonset.name" | "k8s.cronjob.name"
+            "k8s.deployment.name"
+            | "k8s.statefulset.name"
+            | "k8s.daemonset.name"
+            | "k8s.cronjob.name"
             | "k8s.job.name" => &mut o.workload,
             "k8s.pod.name" => &mut o.pod,
             "k8s.node.name" => &mut o.node,

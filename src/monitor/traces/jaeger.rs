@@ -94,8 +94,7 @@ type Maker = (Arc<str>, Option<Arc<str>>, Arc<Origin>);
 
 fn trace(raw: Raw) -> Trace {
     let mut words = Words::default();
-    let makers: HashMap<String, Maker> =
-        raw.processes.into_iter().map(|(id, p)| (id, maker(p, &mut words))).collect();
+    let makers: HashMap<String, Maker> = raw.processes.into_iter().map(|(id, p)| (id, maker(p, &mut words))).collect();
     let nobody = Process::default().done();
     let mut negative = 0;
     let mut spans = Vec::with_capacity(raw.spans.len());

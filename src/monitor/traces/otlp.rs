@@ -190,7 +190,11 @@ pub const SPAN_ID: usize = 8;
 /// JSON does. Anything else stays as it is.
 fn id(text: &str, bytes: usize) -> Cow<'_, str> {
     if is_hex(text, bytes) {
-        return if text.bytes().any(|b| b.is_ascii_uppercase()) { text.to_ascii_lowercase().into() } else { text.into() };
+        return if text.bytes().any(|b| b.is_ascii_uppercase()) {
+            text.to_ascii_lowercase().into()
+        } else {
+            text.into()
+        };
     }
     let decoded = STANDARD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text.trim_end_matches('=')));
     decoded.ok().filter(|d| d.len() == bytes).map_or(Cow::Borrowed(text), |d| hex(&d).into())
@@ -316,9 +320,7 @@ mod tests {
 
     #[test]
     fn ids_in_base64_or_in_capitals_become_the_same_hex() {
-        let span = |trace: &str, span: &str| {
-            json!({"traceId": trace, "spanId": span, "parentSpanId": span, "startTimeUnixNano": 1, "endTimeUnixNano": "2"})
-        };
+        let span = |trace: &str, span: &str| json!({"traceId": trace, "spanId": span, "parentSpanId": span, "startTimeUnixNano": 1, "endTimeUnixNano": "2"});
         let all = gathered(vec![request(json!([
             span("AAECAwQFBgcICQoLDA0ODw==", "8PHy8/T19vc="),
             span("000102030405060708090A0B0C0D0E0F", "F0f1f2f3f4f5f6f7"),
@@ -337,7 +339,8 @@ mod tests {
                 {"key": "n", "value": {"intValue": "7"}}],
             "events": [{"name": "exception", "attributes": [text("exception.message", "card refused")]}],
             "status": {"code": 2}});
-        let resource = json!({"attributes": [text("service.name", "pay"), text("k8s.pod.name", "pay-0"), text("zone", "a")]});
+        let resource =
+            json!({"attributes": [text("service.name", "pay"), text("k8s.pod.name", "pay-0"), text("zone", "a")]});
         let one = json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]});
         let bytes = serde_json::to_vec(&one).unwrap();
         let all = read(&bytes).unwrap();

@@ -221,7 +221,8 @@ pub(super) mod tests {
     }
 
     fn full() -> Vec<u8> {
-        let list = ArrayValue { values: vec![value(any_value::Value::IntValue(1)), value(any_value::Value::BoolValue(true))] };
+        let list =
+            ArrayValue { values: vec![value(any_value::Value::IntValue(1)), value(any_value::Value::BoolValue(true))] };
         let pairs = KeyValueList { values: vec![text("a", "b")] };
         let any = |key: &str, v| KeyValue { key: key.into(), value: Some(value(v)), ..KeyValue::default() };
         let one = Span {

@@ -84,7 +84,7 @@ impl Default for Tally {
 
 impl Tally {
     /// Counts what is not kept.
-    pub fn drop(&self, why: Why, count: usize) {
+    pub fn lost(&self, why: Why, count: usize) {
         self.dropped[why as usize].fetch_add(count as u64, Ordering::Relaxed);
     }
 

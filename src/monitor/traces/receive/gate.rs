@@ -85,7 +85,7 @@ impl Gate {
 
     /// Counts a refusal and gives it back.
     pub fn refuse(&self, why: Why, says: impl Into<String>) -> Refusal {
-        self.tally.drop(why, 1);
+        self.tally.lost(why, 1);
         Refusal { why, says: says.into() }
     }
 
@@ -121,7 +121,10 @@ impl Gate {
 
     /// The refusal of a message that is too large.
     pub fn too_large(&self, when: &str) -> Refusal {
-        self.refuse(Why::TooLarge, format!("more than {} bytes {when} (traces.message); send smaller batches", self.message))
+        self.refuse(
+            Why::TooLarge,
+            format!("more than {} bytes {when} (traces.message); send smaller batches", self.message),
+        )
     }
 
     /// Decodes a message and gives its spans to the store, with its place. Decoding does not hold up anything else.
@@ -143,7 +146,7 @@ impl Gate {
         self.left(all);
         spans.retain(|s| is_id(&s.trace, TRACE_ID) && is_id(&s.span.id, SPAN_ID));
         let bad = all - spans.len();
-        self.tally.drop(Why::BadId, bad);
+        self.tally.lost(Why::BadId, bad);
         if self.news.send(News::Spans(slot, spans, place)).await.is_err() {
             return Err(self.refuse(Why::Busy, "kansole is leaving this cluster"));
         }

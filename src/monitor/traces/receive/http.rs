@@ -98,7 +98,7 @@ fn accepted(encoding: Encoding, rejected: Rejected) -> Response {
                 || json!({}),
                 |p| json!({"partialSuccess": {"rejectedSpans": p.rejected_spans.to_string(), "errorMessage": p.error_message}}),
             );
-            axum::Json(body).into_response()
+            ([(header::CONTENT_TYPE, JSON)], body.to_string()).into_response()
         }
     }
 }
@@ -116,7 +116,10 @@ fn refused(encoding: Encoding, refusal: &Refusal) -> Response {
             let body = Status { code, message: refusal.says.clone() }.encode_to_vec();
             (status, [(header::CONTENT_TYPE, PROTOBUF)], body).into_response()
         }
-        Encoding::Json => (status, axum::Json(json!({"code": code, "message": refusal.says}))).into_response(),
+        Encoding::Json => {
+            let body = json!({"code": code, "message": refusal.says}).to_string();
+            (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
+        }
     };
     if status == StatusCode::TOO_MANY_REQUESTS {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY));

@@ -88,12 +88,7 @@ fn hash(id: &str) -> u64 {
 
 impl Store {
     /// An empty store that hands complete traces to `completed` and counts those that find no place there in `missed`.
-    pub fn new(
-        limits: Limits,
-        tally: Arc<Tally>,
-        completed: mpsc::Sender<Arc<Trace>>,
-        missed: Arc<AtomicU64>,
-    ) -> Self {
+    pub fn new(limits: Limits, tally: Arc<Tally>, completed: mpsc::Sender<Arc<Trace>>, missed: Arc<AtomicU64>) -> Self {
         Self {
             limits,
             tally,
@@ -122,7 +117,7 @@ impl Store {
         let mut late: HashMap<u64, Vec<Span>> = HashMap::new();
         for one in spans {
             if one.span.start > latest {
-                self.tally.drop(Why::Future, 1);
+                self.tally.lost(Why::Future, 1);
                 continue;
             }
             let hash = hash(&one.trace);
@@ -148,7 +143,7 @@ impl Store {
             self.count(trace.spans.len(), now);
             let over = trace.spans.len().saturating_sub(self.limits.spans);
             trace.spans.truncate(self.limits.spans);
-            self.tally.drop(Why::TooMany, over);
+            self.tally.lost(Why::TooMany, over);
             self.tally.odd(Odd::Negative, trace.negative);
             let bytes = TRACE + trace.spans.iter().map(weight).sum::<usize>();
             self.complete(hash, trace, bytes, now);
@@ -219,7 +214,7 @@ impl Store {
         });
         open.last = at;
         if open.trace.spans.len() >= self.limits.spans {
-            self.tally.drop(Why::TooMany, 1);
+            self.tally.lost(Why::TooMany, 1);
             return;
         }
         let bytes = weight(&span);
@@ -241,13 +236,13 @@ impl Store {
             let failed = spans.iter().any(|s| s.error);
             let mut trace = trace.clone();
             trace.spans.extend(spans);
-            self.tally.drop(Why::Twice, shape::unique(&mut trace).0);
+            self.tally.lost(Why::Twice, shape::unique(&mut trace).0);
             Some((Arc::new(trace), failed, bytes))
         });
         if mended {
             self.tally.odd(Odd::Mended, count);
         } else {
-            self.tally.drop(Why::Late, count);
+            self.tally.lost(Why::Late, count);
         }
     }
 
@@ -261,7 +256,7 @@ impl Store {
     fn complete(&mut self, hash: u64, mut trace: Trace, bytes: usize, now: Timestamp) {
         let (twice, shared) = shape::unique(&mut trace);
         let (orphans, circle) = shape::astray(&trace);
-        self.tally.drop(Why::Twice, twice);
+        self.tally.lost(Why::Twice, twice);
         self.tally.odd(Odd::SharedId, shared);
         self.tally.odd(Odd::Orphan, orphans);
         self.tally.odd(Odd::Circle, circle);
@@ -281,7 +276,7 @@ impl Store {
         self.hand_on(&trace, bytes);
         let spans = trace.spans.len();
         if !self.kept.put(hash, trace, class, operation, bytes, now) {
-            self.tally.drop(Why::Sampled, spans);
+            self.tally.lost(Why::Sampled, spans);
         }
     }
 
@@ -292,7 +287,11 @@ impl Store {
             self.waiting.pop_front();
         }
         let held: usize = self.waiting.iter().sum();
-        let sent = if held > self.limits.memory / 4 { Ok(false) } else { self.completed.try_send(trace.clone()).map(|()| true) };
+        let sent = if held > self.limits.memory / 4 {
+            Ok(false)
+        } else {
+            self.completed.try_send(trace.clone()).map(|()| true)
+        };
         match sent {
             Ok(true) => self.waiting.push_back(bytes),
             Ok(false) | Err(TrySendError::Full(_)) => {
@@ -322,7 +321,7 @@ impl Store {
             self.finish(hash, now);
         }
         while self.open_bytes + self.kept.bytes() > self.limits.memory && !self.kept.is_empty() {
-            self.tally.drop(Why::Memory, self.kept.thin(self.limits.memory, now));
+            self.tally.lost(Why::Memory, self.kept.thin(self.limits.memory, now));
         }
     }
 }

@@ -66,7 +66,15 @@ impl Shelves {
     }
 
     /// Puts a trace on its shelf. `false`: enough like it are kept.
-    pub fn put(&mut self, hash: u64, trace: Arc<Trace>, class: Class, operation: Arc<str>, bytes: usize, now: Timestamp) -> bool {
+    pub fn put(
+        &mut self,
+        hash: u64,
+        trace: Arc<Trace>,
+        class: Class,
+        operation: Arc<str>,
+        bytes: usize,
+        now: Timestamp,
+    ) -> bool {
         let key = (class, operation);
         let shelf = self.shelves.entry(key.clone()).or_default();
         if hash.trailing_zeros() < shelf.level || self.kept.contains_key(&hash) {

@@ -5,6 +5,7 @@ pub mod file;
 mod jaeger;
 mod otlp;
 mod proto;
+mod read;
 mod receive;
 mod run;
 mod store;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// An export request: spans by who made them. Tempo calls the same list `batches`, or wraps it in `trace`.
 #[derive(Debug, Default, Deserialize)]
 pub struct Request {
-    #[serde(rename = "resourceSpans", alias = "resource_spans", alias = "batches")]
+    #[serde(default, rename = "resourceSpans", alias = "resource_spans", alias = "batches")]
     resources: Vec<ResourceSpans>,
 }
 

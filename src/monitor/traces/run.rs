@@ -2,6 +2,7 @@
 
 use super::bounds::Incoming;
 use super::receive::{self, Gate};
+use super::read;
 use super::store::{Limits, Store};
 use super::tally::Tally;
 use crate::config::settings;
@@ -110,9 +111,10 @@ pub fn spawn(
             tokio::spawn(receive::run(slot, address.clone(), gate.clone(), bound_tx.clone(), cancel.clone()));
         }
     }
+    let reader = read::run(settings.clone(), namespaces.to_vec(), kube.cloned(), news);
     let keeper = keep(store, inbox, publish, tally);
     let cancel = cancel.clone();
-    tokio::spawn(async move { cancel.run_until_cancelled(keeper).await });
+    tokio::spawn(async move { cancel.run_until_cancelled(async { tokio::join!(reader, keeper) }).await });
     (handle, traces)
 }
 

@@ -102,12 +102,6 @@ impl Tally {
     pub fn oddities(&self) -> Arc<[Dropped]> {
         listed(&self.odd, Odd::ALL.iter().map(|(_, text)| *text))
     }
-
-    /// One count.
-    #[cfg(test)]
-    pub fn count(&self, why: Why) -> u64 {
-        self.dropped[why as usize].load(Ordering::Relaxed)
-    }
 }
 
 fn listed<'a>(counts: &[AtomicU64], texts: impl Iterator<Item = &'a str>) -> Arc<[Dropped]> {

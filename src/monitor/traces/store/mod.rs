@@ -228,6 +228,7 @@ impl Store {
     /// Late spans go into their trace where it is kept and small; whoever looked at it has not seen them.
     fn mend(&mut self, hash: u64, spans: Vec<Span>) {
         let count = spans.len();
+        let mut twice = 0;
         let mended = self.kept.mend(hash, |trace| {
             if trace.spans.len() + count > MENDABLE {
                 return None;
@@ -236,11 +237,12 @@ impl Store {
             let failed = spans.iter().any(|s| s.error);
             let mut trace = trace.clone();
             trace.spans.extend(spans);
-            self.tally.lost(Why::Twice, shape::unique(&mut trace).0);
+            twice = shape::unique(&mut trace).0;
             Some((Arc::new(trace), failed, bytes))
         });
         if mended {
-            self.tally.odd(Odd::Mended, count);
+            self.tally.lost(Why::Twice, twice);
+            self.tally.odd(Odd::Mended, count - twice.min(count));
         } else {
             self.tally.lost(Why::Late, count);
         }

@@ -2,7 +2,7 @@
 //! ready and names them in the environment.
 
 use kansole::config::settings::Traces;
-use kansole::model::trace::{Span, Trace};
+use kansole::model::trace::{Span, Trace, TracesView};
 use kansole::monitor::traces::{TracesHandle, file, spawn};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -54,6 +54,15 @@ impl Rig {
             assert!(known.is_none(), "a trace is complete only once");
         }
         all
+    }
+}
+
+impl Rig {
+    /// The view once so many spans were received.
+    async fn view(&self, received: u64) -> Arc<TracesView> {
+        let mut views = self.handle.views.clone();
+        let seen = tokio::time::timeout(WAIT, views.wait_for(|v| v.received >= received && !v.sources.is_empty()));
+        seen.await.expect("a view").unwrap().clone()
     }
 }
 
@@ -128,7 +137,7 @@ async fn spans_of_the_sdk_for_python_arrive_complete_and_correct() {
         let sent = tokio::task::spawn_blocking(move || send(protocol, compression, &endpoint, 500)).await.unwrap();
         let found = rig.completed(500).await;
         let spans = same(&sent, &format!("shop-{protocol}-{compression}"), &found);
-        let view = rig.handle.view();
+        let view = rig.view(2000).await;
         assert!(view.dropped.is_empty(), "{:?}", view.dropped);
         eprintln!("SDK for Python, {protocol}, {compression}: {spans} spans of {} traces, all as sent", found.len());
     }
@@ -156,7 +165,8 @@ async fn spans_of_telemetrygen_arrive_complete() {
             assert!(trace.spans.iter().all(|s| s.error && &*s.service == "gen"));
             assert!(trace.spans.iter().all(|s| s.parent.is_none() || s.parent.as_ref() == Some(&roots[0].id)));
         }
-        assert!(rig.handle.view().dropped.is_empty(), "{:?}", rig.handle.view().dropped);
+        let view = rig.view(1500).await;
+        assert!(view.dropped.is_empty(), "{:?}", view.dropped);
         eprintln!("telemetrygen, {protocol}: {} traces of 5 spans", found.len());
     }
 }
@@ -211,7 +221,7 @@ async fn a_real_jaeger_is_read_by_both_its_interfaces() {
     let mut rig = Rig { handle, completed, http: String::new(), grpc: String::new(), cancel };
     let found = rig.completed(60).await;
     let spans = same(&sent, "shop-http-gzip", &found);
-    eprintln!("{}: {spans} spans of {} traces, all as sent", rig.handle.view().sources[0].name, found.len());
+    eprintln!("{}: {spans} spans of {} traces, all as sent", rig.view(240).await.sources[0].name, found.len());
 
     // Its older interface, as its page saves it.
     let saved =

@@ -5,12 +5,14 @@ use crate::execute::{KillHandle, KillSwitch};
 use crate::knowledge::journal::Journal;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
+use crate::model::trace::Trace;
 use crate::monitor::connect::{ConnectError, Connection};
 use crate::monitor::metrics::MetricsHandle;
+use crate::monitor::traces::TracesHandle;
 use crate::monitor::{self, MonitorHandle};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Why there is no session.
@@ -47,6 +49,10 @@ pub struct Session {
     pub monitor: MonitorHandle,
     /// Prometheus.
     pub metrics: MetricsHandle,
+    /// Where traces come from.
+    pub traces: TracesHandle,
+    /// Every complete trace, once: for whoever looks at them. Taken out by it.
+    pub completed: Option<mpsc::Receiver<Arc<Trace>>>,
     /// The journal; without it nothing is written to the cluster.
     pub journal: Option<Arc<Journal>>,
     /// Why there is no journal.
@@ -92,13 +98,17 @@ impl Session {
             monitor.snapshots.clone(),
             cancel.clone(),
         );
-        Ok(Self { conn, monitor, metrics, journal, no_journal, kill, dir, cancel })
+        let (traces, completed) =
+            monitor::traces::spawn(&settings.traces, &settings.connection.namespaces, Some(&conn.read), &cancel);
+        let completed = Some(completed);
+        Ok(Self { conn, monitor, metrics, traces, completed, journal, no_journal, kill, dir, cancel })
     }
 
     /// The cluster's snapshot with the metrics beside it.
     pub fn snapshot(&self, seq: u64, now: Timestamp) -> Arc<Snapshot> {
         let mut joined = (**self.monitor.snapshots.borrow()).clone();
         joined.metrics = (**self.metrics.views.borrow()).clone();
+        joined.traces = self.traces.view();
         joined.seq = seq;
         joined.taken = now;
         Arc::new(joined)

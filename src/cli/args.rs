@@ -39,6 +39,9 @@ pub struct ConnectArgs {
     /// Prometheus: a URL, `auto` (look for it in the cluster) or `none`.
     #[arg(long, global = true, value_name = "URL|auto|none", help_heading = "Connection")]
     pub prometheus: Option<String>,
+    /// Traces: the URL of a Jaeger or Tempo, `auto` (look for one in the cluster) or `none` (nothing listens for OTLP either).
+    #[arg(long, global = true, value_name = "URL|auto|none", help_heading = "Connection")]
+    pub traces: Option<String>,
     /// observe, manual, step or auto (auto starts paused).
     #[arg(long, global = true, value_name = "MODE", help_heading = "Connection")]
     pub mode: Option<Mode>,
@@ -349,6 +352,7 @@ impl Cli {
             context: self.connect.context.clone(),
             namespaces: self.connect.namespace.clone(),
             prometheus: self.connect.prometheus.clone(),
+            traces: self.connect.traces.clone(),
             mode: self.connect.mode.map(|m| m.to_string()),
             theme: self.screen.theme.clone(),
             keymap: self.screen.keymap.clone(),

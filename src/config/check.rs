@@ -15,6 +15,7 @@ pub fn check(s: &Settings) -> Vec<Complaint> {
     let mut out = Vec::new();
     connection(s, &mut out);
     monitor(s, &mut out);
+    traces(s, &mut out);
     analyze(s, &mut out);
     slos(s, &mut out);
     plan(s, &mut out);
@@ -52,20 +53,18 @@ fn at_least(out: &mut Vec<Complaint>, key: &str, value: Duration, least: Duratio
     }
 }
 
+/// `auto`, `none` or a URL.
+fn url(out: &mut Vec<Complaint>, key: &str, text: &str, example: &str) {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let good = |rest: &str| !rest.trim_start_matches('/').is_empty() && !rest.contains(char::is_whitespace);
+    if !matches!(text, "auto" | "none") && !rest.is_some_and(good) {
+        say(out, key, format!("{text:?} is neither auto, none nor a URL"), format!("write it like {example}"));
+    }
+}
+
 fn connection(s: &Settings, out: &mut Vec<Complaint>) {
     let c = &s.connection;
-    let url = c.prometheus.strip_prefix("http://").or_else(|| c.prometheus.strip_prefix("https://"));
-    let known = matches!(c.prometheus.as_str(), "auto" | "none");
-    if !known
-        && !url.is_some_and(|rest| !rest.trim_start_matches('/').is_empty() && !rest.contains(char::is_whitespace))
-    {
-        say(
-            out,
-            "connection.prometheus",
-            format!("{:?} is neither auto, none nor a URL", c.prometheus),
-            "write it like http://prometheus.example:9090",
-        );
-    }
+    url(out, "connection.prometheus", &c.prometheus, "http://prometheus.example:9090");
     if c.prometheus_user.is_some() && c.prometheus_password_file.is_none() {
         say(
             out,
@@ -129,6 +128,42 @@ fn monitor(s: &Settings, out: &mut Vec<Complaint>) {
     at_least(out, "monitor.query_timeout", m.query_timeout, second);
     count(out, "monitor.queries_in_flight", m.queries_in_flight as u64);
     count(out, "monitor.events", m.events as u64);
+}
+
+fn traces(s: &Settings, out: &mut Vec<Complaint>) {
+    let t = &s.traces;
+    url(out, "traces.url", &t.url, "http://jaeger.example:16686 or http://tempo.example:3200");
+    let address = |text: &str| text == "none" || text.parse::<std::net::SocketAddr>().is_ok();
+    for (key, text, port) in [("traces.otlp_grpc", &t.otlp_grpc, 4317), ("traces.otlp_http", &t.otlp_http, 4318)] {
+        if !address(text) {
+            let what = format!("{text:?} is neither an address with a port nor none");
+            say(out, key, what, format!("write it like 127.0.0.1:{port}"));
+        }
+    }
+    if t.otlp_grpc == t.otlp_http && t.otlp_http != "none" && !t.otlp_http.ends_with(":0") {
+        say(out, "traces.otlp_http", "is the address of gRPC too", "give each its own port, as 4317 and 4318");
+    }
+    if let Some(tenant) = &t.tenant
+        && (tenant.is_empty() || !tenant.chars().all(|c| c.is_ascii_graphic()))
+    {
+        say(out, "traces.tenant", format!("{tenant:?} cannot be sent in a header"), "use letters, digits and dashes");
+    }
+    at_least(out, "traces.poll", t.poll, Duration::from_secs(5));
+    at_least(out, "traces.quiet", t.quiet, Duration::from_millis(100));
+    least(out, "traces.memory", t.memory, 4 * crate::model::quantity::MIB);
+    least(out, "traces.message", t.message, 64 * 1024);
+    count(out, "traces.spans_per_second", t.spans_per_second.into());
+    count(out, "traces.spans_per_trace", t.spans_per_trace.into());
+    if t.message > t.memory {
+        say(out, "traces.message", "is more than traces.memory", "let a message be smaller than what may be held");
+    }
+}
+
+/// Bytes.
+fn least(out: &mut Vec<Complaint>, key: &str, value: u64, least: u64) {
+    if value < least {
+        say(out, key, format!("{value} bytes are too few"), format!("write at least {least}"));
+    }
 }
 
 fn analyze(s: &Settings, out: &mut Vec<Complaint>) {

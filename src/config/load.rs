@@ -28,6 +28,7 @@ pub struct Overrides {
     pub context: Option<String>,
     pub namespaces: Vec<String>,
     pub prometheus: Option<String>,
+    pub traces: Option<String>,
     pub mode: Option<String>,
     pub theme: Option<String>,
     pub keymap: Option<String>,
@@ -38,10 +39,11 @@ pub struct Overrides {
 }
 
 /// Settings that have a variable and a flag: key, variable, flag.
-const NAMED: [(&str, &str, &str); 10] = [
+const NAMED: [(&str, &str, &str); 11] = [
     ("connection.context", "KANSOLE_CONTEXT", "--context"),
     ("connection.namespaces", "KANSOLE_NAMESPACES", "--namespace"),
     ("connection.prometheus", "KANSOLE_PROMETHEUS", "--prometheus"),
+    ("traces.url", "KANSOLE_TRACES", "--traces"),
     ("guard.mode", "KANSOLE_MODE", "--mode"),
     ("ui.theme", "KANSOLE_THEME", "--theme"),
     ("ui.keymap", "KANSOLE_KEYMAP", "--keymap"),
@@ -57,6 +59,7 @@ impl Overrides {
             "connection.context" => self.context.clone(),
             "connection.namespaces" => (!self.namespaces.is_empty()).then(|| self.namespaces.join(",")),
             "connection.prometheus" => self.prometheus.clone(),
+            "traces.url" => self.traces.clone(),
             "guard.mode" => self.mode.clone(),
             "ui.theme" => self.theme.clone(),
             "ui.keymap" => self.keymap.clone(),
@@ -153,6 +156,7 @@ fn set(s: &mut Settings, key: &str, value: &str) -> Result<(), (String, String)>
             s.connection.namespaces = value.split(',').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
         }
         "connection.prometheus" => value.clone_into(&mut s.connection.prometheus),
+        "traces.url" => value.clone_into(&mut s.traces.url),
         "connection.state_dir" => s.connection.state_dir = Some(value.to_owned()),
         "guard.mode" => {
             let known = Mode::ALL.map(Mode::as_str);

@@ -15,6 +15,8 @@ pub struct Settings {
     pub connection: Connection,
     /// How often and how much is read.
     pub monitor: Monitor,
+    /// Where traces come from, and how much of them is held.
+    pub traces: Traces,
     /// Thresholds of the fault classifier.
     pub analyze: Analyze,
     /// Service level objectives.
@@ -111,6 +113,38 @@ settings! {
         queries_in_flight: usize = 4,
         /// Events kept.
         events: usize = 2000,
+    }
+}
+
+settings! {
+    /// Where traces come from, and how much of them is held.
+    Traces {
+        /// Jaeger or Tempo: `auto` (look for it in the cluster) or a URL. `none`: no traces at all, nothing listens either.
+        url: String = "auto".to_owned(),
+        /// Tenant at that backend, sent as `X-Scope-OrgID`.
+        tenant: Option<String> = None,
+        /// Bearer token file for that backend, read again with every request.
+        token_file: Option<String> = None,
+        /// PEM file with the CA of that backend.
+        ca_file: Option<String> = None,
+        /// Between two reads of that backend.
+        #[serde(with = "super::duration")]
+        poll: Duration = secs(15),
+        /// Address that receives OTLP over gRPC, or `none`. Whoever reaches it can send traces: leave it on loopback unless the network is trusted.
+        otlp_grpc: String = "127.0.0.1:4317".to_owned(),
+        /// Address that receives OTLP over HTTP, or `none`; the same holds.
+        otlp_http: String = "127.0.0.1:4318".to_owned(),
+        /// A trace is complete when nothing of it came for this long.
+        #[serde(with = "super::duration")]
+        quiet: Duration = secs(5),
+        /// Bytes of traces held, as estimated; errors and slow ones are kept first.
+        memory: u64 = 64 * crate::model::quantity::MIB,
+        /// Largest OTLP message, bytes, before and after decompression.
+        message: u64 = 4 * crate::model::quantity::MIB,
+        /// Spans received per second beyond which senders are asked to wait.
+        spans_per_second: u32 = 50_000,
+        /// Spans of one trace that are put together.
+        spans_per_trace: u32 = 100_000,
     }
 }
 

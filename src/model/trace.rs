@@ -125,7 +125,7 @@ pub struct Dropped {
 /// What is held of traces, and what became of the rest.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TracesView {
-    /// Every source that was asked for; empty: traces are turned off or none was found.
+    /// Every source that was asked for; empty: traces are turned off. One that was looked for and is not there is `NotServed`.
     pub sources: Arc<[TraceSource]>,
     /// Whole traces that are kept, the latest first: errors and slow ones first of all.
     pub kept: Arc<[Arc<Trace>]>,
@@ -135,6 +135,8 @@ pub struct TracesView {
     pub rate: f64,
     /// What was not kept, by reason; empty: nothing.
     pub dropped: Arc<[Dropped]>,
+    /// What is kept although something is wrong with it, by what is wrong.
+    pub odd: Arc<[Dropped]>,
     /// Bytes held, as estimated, and their limit.
     pub bytes: (usize, usize),
     /// When a span last came.

@@ -1,7 +1,8 @@
 //! Jaeger's JSON, as `/api/traces` answers and its page saves it: spans with references, processes beside them.
 
-use super::value::{Whole, at_place, duration, says_error};
-use crate::model::trace::{Span, SpanKind, Trace};
+use super::bounds::{Process, Said, Words};
+use super::value::{Plain, Whole, at_place, document, duration};
+use crate::model::trace::{Origin, Span, Trace};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -21,7 +22,7 @@ struct Raw {
     trace_id: String,
     spans: Vec<RawSpan>,
     #[serde(default)]
-    processes: HashMap<String, Process>,
+    processes: HashMap<String, RawProcess>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,9 +40,18 @@ struct RawSpan {
     #[serde(default, rename = "processID")]
     process_id: Option<String>,
     #[serde(default)]
-    process: Option<Process>,
+    process: Option<RawProcess>,
     #[serde(default)]
     tags: Option<Vec<Tag>>,
+    #[serde(default)]
+    logs: Option<Vec<Log>>,
+}
+
+/// Something that happened within a span, such as an exception.
+#[derive(Debug, Deserialize)]
+struct Log {
+    #[serde(default)]
+    fields: Option<Vec<Tag>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,8 +64,8 @@ struct Reference {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Process {
-    service_name: Arc<str>,
+struct RawProcess {
+    service_name: String,
     #[serde(default)]
     tags: Option<Vec<Tag>>,
 }
@@ -64,67 +74,84 @@ struct Process {
 struct Tag {
     key: String,
     #[serde(default)]
-    value: Value,
+    value: Plain,
 }
 
-/// The traces of an answer, or one trace by itself; microseconds become nanoseconds. An error names the place in it.
+/// The traces of a file; microseconds become nanoseconds. An error names the place in it.
 pub fn read(document: Value) -> Result<Vec<Trace>, String> {
     let raw =
         if document.get("data").is_some() { at_place::<Answer>(document)?.data } else { vec![at_place(document)?] };
     Ok(raw.into_iter().map(trace).collect())
 }
 
+/// The traces of an answer of `/api/traces`.
+pub fn answer(bytes: &[u8]) -> Result<Vec<Trace>, String> {
+    Ok(document::<Answer>(bytes)?.data.into_iter().map(trace).collect())
+}
+
+/// Who made spans: service, host and the rest.
+type Maker = (Arc<str>, Option<Arc<str>>, Arc<Origin>);
+
 fn trace(raw: Raw) -> Trace {
-    let hosts: HashMap<&str, Arc<str>> =
-        raw.processes.iter().filter_map(|(id, p)| Some((id.as_str(), host(p)?))).collect();
+    let mut words = Words::default();
+    let makers: HashMap<String, Maker> = raw.processes.into_iter().map(|(id, p)| (id, maker(p, &mut words))).collect();
+    let nobody = Process::default().done();
     let mut negative = 0;
-    let spans = raw.spans.into_iter().map(|s| {
-        let process = s.process.as_ref().or_else(|| raw.processes.get(s.process_id.as_deref()?));
+    let mut spans = Vec::with_capacity(raw.spans.len());
+    for s in raw.spans {
+        let own = s.process.map(|p| maker(p, &mut words));
+        let known = s.process_id.as_ref().and_then(|id| makers.get(id));
+        let (service, host, origin) = own.as_ref().or(known).unwrap_or(&nobody);
         let (lasted, less) = duration(s.duration.0);
         negative += usize::from(less);
-        let tags = s.tags.unwrap_or_default();
+        let mut said = Said::default();
+        for tag in s.tags.unwrap_or_default() {
+            said.add(&mut words, &tag.key, &tag.value);
+        }
         // The last of several parents is the one Jaeger's own tools take.
         let references = s.references.unwrap_or_default();
         let waited = references.iter().rfind(|r| r.ref_type == "CHILD_OF").map(|r| r.span_id.as_str());
         let waited = waited.or(s.parent_span_id.as_deref()).filter(|id| !id.is_empty());
         let follows = references.iter().rfind(|r| r.ref_type != "CHILD_OF").map(|r| r.span_id.as_str());
-        Span {
-            id: s.span_id.into(),
-            parent: waited.or(follows).map(Arc::from),
+        spans.push(Span {
+            id: words.share(&s.span_id),
+            parent: waited.or(follows).map(|id| words.share(id)),
             detached: waited.is_none() && follows.is_some(),
-            service: process.map_or_else(|| Arc::from("unknown"), |p| p.service_name.clone()),
-            operation: s.operation_name.into(),
-            kind: tags.iter().find(|t| t.key == "span.kind").map_or(SpanKind::Internal, kind),
+            service: service.clone(),
+            operation: words.share(&s.operation_name),
+            kind: said.kind.unwrap_or_default(),
             start: s.start_time.0.saturating_mul(1000),
             duration: lasted.saturating_mul(1000),
-            error: tags.iter().any(|t| says_error(&t.key, &t.value)),
-            host: s.process_id.as_deref().and_then(|id| hosts.get(id).cloned()).or_else(|| host(process?)),
-            ..Span::default()
-        }
-    });
-    let spans = spans.collect();
-    Trace { id: raw.trace_id.into(), spans, negative }
-}
-
-fn host(process: &Process) -> Option<Arc<str>> {
-    let tags = process.tags.as_deref().unwrap_or_default();
-    let tag = tags.iter().find(|t| matches!(t.key.as_str(), "hostname" | "host.name"))?;
-    tag.value.as_str().filter(|h| !h.is_empty()).map(Arc::from)
-}
-
-fn kind(tag: &Tag) -> SpanKind {
-    match tag.value.as_str().unwrap_or_default() {
-        "server" => SpanKind::Server,
-        "client" => SpanKind::Client,
-        "producer" => SpanKind::Producer,
-        "consumer" => SpanKind::Consumer,
-        _ => SpanKind::Internal,
+            error: said.error,
+            message: said.message.take().or_else(|| exception(s.logs.as_deref()?, &mut words)),
+            host: host.clone(),
+            origin: origin.clone(),
+            attributes: said.attributes(),
+        });
     }
+    Trace { id: words.share(&raw.trace_id), spans, negative }
+}
+
+fn maker(raw: RawProcess, words: &mut Words) -> Maker {
+    let mut process = Process::default();
+    for tag in raw.tags.unwrap_or_default() {
+        process.add(words, &tag.key, &tag.value);
+    }
+    process.service = Some(words.share(&raw.service_name));
+    process.done()
+}
+
+/// What the last exception among the logs says of itself.
+fn exception(logs: &[Log], words: &mut Words) -> Option<Arc<str>> {
+    let fields = logs.iter().rev().flat_map(|l| l.fields.as_deref().unwrap_or_default());
+    let text = |t: &Tag| words.share(&t.value.text());
+    fields.filter(|t| matches!(t.key.as_str(), "exception.message" | "error.object")).map(text).find(|m| !m.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::trace::SpanKind;
     use serde_json::json;
 
     fn read(value: Value) -> Vec<Trace> {
@@ -138,6 +165,8 @@ mod tests {
             "traceID": "t", "spanID": "b", "operationName": "GET /", "startTime": 5, "duration": "7", "processID": "p1",
             "references": [{"refType": "FOLLOWS_FROM", "traceID": "t", "spanID": "x"},
                            {"refType": "CHILD_OF", "traceID": "t", "spanID": "a"}],
+            "logs": [{"timestamp": 6, "fields": [{"key": "event", "value": "exception"},
+                {"key": "exception.message", "type": "string", "value": "no\u{1b} stock"}]}],
             "tags": [{"key": "span.kind", "value": "server"}, {"key": "error", "type": "bool", "value": true}]});
         let all = read(json!({"data": [{"traceID": "t", "spans": [span], "processes": {"p1": process}}], "total": 0}));
         let expected = Span {
@@ -151,6 +180,8 @@ mod tests {
             duration: 7000,
             error: true,
             host: Some("n1".into()),
+            message: Some("no stock".into()),
+            attributes: [("span.kind".into(), "server".into()), ("error".into(), "true".into())].into(),
             ..Span::default()
         };
         assert_eq!(all, [Trace { id: "t".into(), spans: vec![expected], negative: 0 }]);

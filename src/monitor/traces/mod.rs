@@ -1,6 +1,15 @@
-//! Traces as their sources write them, read into [`crate::model::trace`].
+//! Traces: received over OTLP, read from Jaeger and Tempo, or from a file; put together, bounded and published.
 
+mod bounds;
 pub mod file;
-mod jaeger;
-mod otlp;
+pub mod jaeger;
+pub mod otlp;
+pub mod proto;
+mod read;
+mod receive;
+mod run;
+mod store;
+mod tally;
 mod value;
+
+pub use run::{Bound, TracesHandle, spawn};

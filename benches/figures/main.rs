@@ -13,12 +13,13 @@ mod pty;
 mod report;
 mod server;
 mod synthetic;
+mod traces;
 mod work;
 
 use report::Report;
 
 /// Name and measurement.
-const FIGURES: [(&str, fn(&mut Report)); 12] = [
+const FIGURES: [(&str, fn(&mut Report)); 13] = [
     ("start", program::first_frame),
     ("memory", work::memory),
     ("large", program::large),
@@ -31,6 +32,7 @@ const FIGURES: [(&str, fn(&mut Report)); 12] = [
     ("fleet", demo::fleet),
     ("learning", learning::figures),
     ("failure", failure::foreseen),
+    ("traces", traces::received),
 ];
 
 fn main() {
@@ -39,6 +41,10 @@ fn main() {
         && flag == work::CHILD
     {
         work::child(pods.parse().expect("a number of pods"), metrics == "true");
+        return;
+    }
+    if args.first().is_some_and(|a| a == traces::CHILD) {
+        traces::child();
         return;
     }
     let chosen: Vec<&String> = args.iter().filter(|a| !a.starts_with("--")).collect();

@@ -101,6 +101,7 @@ async fn cluster(report: &mut Report, options: Options) -> Done {
     sources(report, &world);
     rights(report, &conn.read, &world).await;
     prometheus(report, &world);
+    traces(report, &world);
     let dir = cluster_dir(&state, &info.id);
     journal(report, &dir);
     automation(report, &world);
@@ -201,6 +202,31 @@ fn prometheus(report: &mut Report, w: &World) {
             report.add(Grade::Fail, "prometheus", why.to_string(), "check connection.prometheus");
         }
         (state, _) => report.add(Grade::Warn, "prometheus", format!("{state:?}"), "not complete in time: look again"),
+    }
+}
+
+fn traces(report: &mut Report, w: &World) {
+    let t = &w.snapshot.traces;
+    if t.sources.is_empty() {
+        let remedy =
+            "give --traces URL, or send OTLP (traces.otlp_grpc, traces.otlp_http); without it there are no traces";
+        report.add(Grade::Warn, "traces", "turned off or not found", remedy);
+    }
+    for source in t.sources.iter() {
+        let what = format!("traces: {}", source.name);
+        match &source.state {
+            SourceState::Live { .. } => report.add(Grade::Ok, &what, format!("{} spans", source.spans), ""),
+            SourceState::Syncing { .. } | SourceState::Unknown => {
+                report.add(Grade::Ok, &what, "listening, nothing came yet", "");
+            }
+            SourceState::Failed { why, .. } | SourceState::Denied { why } => {
+                report.add(Grade::Warn, &what, why.to_string(), "");
+            }
+            SourceState::NotServed => report.add(Grade::Warn, &what, "not served", ""),
+        }
+    }
+    for lost in t.dropped.iter() {
+        report.add(Grade::Warn, "  not kept", format!("{} {}", lost.count, lost.why), "");
     }
 }
 

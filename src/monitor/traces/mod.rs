@@ -2,9 +2,9 @@
 
 mod bounds;
 pub mod file;
-mod jaeger;
-mod otlp;
-mod proto;
+pub mod jaeger;
+pub mod otlp;
+pub mod proto;
 mod read;
 mod receive;
 mod run;

@@ -275,6 +275,7 @@ impl Draft<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn gathered(documents: Vec<Value>) -> Vec<Trace> {
@@ -350,5 +351,31 @@ mod tests {
         assert_eq!(pairs, [("http.route", 8), ("big", 257), ("n", 1)]);
         assert_eq!((s.origin.pod.as_deref(), s.origin.attributes.len()), (Some("pay-0"), 1));
         assert!(read(&bytes[..bytes.len() - 3]).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn a_document_with_bytes_changed_is_read_or_refused_and_what_is_read_is_bounded(
+            changes in proptest::collection::vec((0usize..100_000, any::<u8>()), 1..16),
+            cut in 0usize..100_000,
+        ) {
+            let attribute = json!([{"key": "k", "value": {"arrayValue": {"values": [{"stringValue": "a"}, {"intValue": "1"}]}}}]);
+            let span = json!({"traceId": "01".repeat(16), "spanId": "02".repeat(8), "kind": 2, "name": "n", "attributes": attribute,
+                "startTimeUnixNano": "1000", "endTimeUnixNano": 3500, "status": {"code": 2, "message": "m"}});
+            let mut bytes = serde_json::to_vec(&request(json!([span]))).unwrap();
+            let length = bytes.len();
+            for (at, byte) in changes {
+                bytes[at % length] = byte;
+            }
+            bytes.truncate(length - (cut % length) / 8);
+            if let Ok(all) = read(&bytes) {
+                for one in all {
+                    prop_assert!(one.span.duration >= 0 && !one.span.operation.chars().any(char::is_control));
+                    prop_assert!(one.span.attributes.iter().all(|(k, v)| k.len() + v.len() < 3000));
+                }
+            }
+        }
     }
 }

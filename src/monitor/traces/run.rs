@@ -1,8 +1,8 @@
 //! Starts the sources and owns the store: gathers what comes in and publishes a view of it.
 
 use super::bounds::Incoming;
-use super::receive::{self, Gate};
 use super::read;
+use super::receive::{self, Gate};
 use super::store::{Limits, Store};
 use super::tally::Tally;
 use crate::config::settings;

@@ -80,7 +80,12 @@ fn full(id: &str) -> String {
 }
 
 /// Reads for ever.
-pub async fn run(settings: settings::Traces, namespaces: Vec<String>, kube: Option<kube::Client>, news: mpsc::Sender<News>) {
+pub async fn run(
+    settings: settings::Traces,
+    namespaces: Vec<String>,
+    kube: Option<kube::Client>,
+    news: mpsc::Sender<News>,
+) {
     let mut reader = Reader { settings, namespaces, kube, news, seen: Seen::default(), failing: None, last: None };
     let mut wait = reader.settings.poll;
     loop {

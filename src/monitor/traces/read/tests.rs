@@ -19,7 +19,11 @@ async fn answer(server: &MockServer, at: &str, status: u16, body: &Value) {
 }
 
 /// What the first round gives.
-async fn first(settings: &settings::Traces, kube: Option<&kube::Client>, until: impl Fn(&TracesView) -> bool) -> Arc<TracesView> {
+async fn first(
+    settings: &settings::Traces,
+    kube: Option<&kube::Client>,
+    until: impl Fn(&TracesView) -> bool,
+) -> Arc<TracesView> {
     let cancel = CancellationToken::new();
     let (mut handle, _completed) = spawn(settings, &[], kube, &cancel);
     let seen = handle.views.wait_for(|v| until(v));
@@ -37,6 +41,10 @@ fn why(v: &TracesView) -> Option<String> {
         SourceState::Failed { why, .. } => Some(why.to_string()),
         _ => None,
     })
+}
+
+fn told(v: &Arc<TracesView>) -> String {
+    why(v).expect("it waited for a reason")
 }
 
 /// An OTLP span that ended so many seconds ago.
@@ -99,7 +107,8 @@ async fn a_jaeger_without_the_newer_interface_is_read_by_the_older() {
     let start = Utc::now().timestamp_micros() - 30_000_000;
     let span = json!({"traceID": "a", "spanID": "b", "operationName": "op", "startTime": start, "duration": 5,
         "processID": "p1", "references": []});
-    let traces = json!({"data": [{"traceID": "a", "spans": [span], "processes": {"p1": {"serviceName": "shop", "tags": []}}}]});
+    let traces =
+        json!({"data": [{"traceID": "a", "spans": [span], "processes": {"p1": {"serviceName": "shop", "tags": []}}}]});
     Mock::given(path("/api/traces"))
         .and(query_param("service", "shop"))
         .respond_with(ResponseTemplate::new(200).set_body_json(traces))
@@ -151,8 +160,11 @@ async fn tempo_is_searched_with_the_tenant_and_its_older_interface_is_fallen_bac
 #[tokio::test]
 async fn what_is_wrong_names_the_url_and_the_remedy() {
     let server = MockServer::start().await;
-    Mock::given(path_regex(".*")).respond_with(ResponseTemplate::new(401).set_body_string("no org id")).mount(&server).await;
-    let said = why(&first(&settings(&server), None, |v| why(v).is_some()).await).unwrap();
+    Mock::given(path_regex(".*"))
+        .respond_with(ResponseTemplate::new(401).set_body_string("no org id"))
+        .mount(&server)
+        .await;
+    let said = told(&first(&settings(&server), None, |v| why(v).is_some()).await);
     assert!(said.contains(&server.uri()) && said.contains("traces.tenant") && said.contains("no org id"), "{said}");
 
     let other = MockServer::start().await;
@@ -160,11 +172,11 @@ async fn what_is_wrong_names_the_url_and_the_remedy() {
         .respond_with(ResponseTemplate::new(200).set_body_raw("<html>", "text/html"))
         .mount(&other)
         .await;
-    let said = why(&first(&settings(&other), None, |v| why(v).is_some()).await).unwrap();
+    let said = told(&first(&settings(&other), None, |v| why(v).is_some()).await);
     assert!(said.contains("neither Jaeger nor Tempo") && said.contains("200 with a web page"), "{said}");
 
     let gone = settings::Traces { url: "http://127.0.0.1:1".into(), ..settings(&other) };
-    let said = why(&first(&gone, None, |v| why(v).is_some()).await).unwrap();
+    let said = told(&first(&gone, None, |v| why(v).is_some()).await);
     assert!(said.contains("http://127.0.0.1:1 cannot be reached") && said.contains("--traces"), "{said}");
 }
 
@@ -193,9 +205,7 @@ async fn a_backend_in_the_cluster_is_found_and_read_through_the_api_server() {
     let mut config = kube::Config::new(server.uri().parse().unwrap());
     config.default_retry = false;
     let client = kube::Client::try_from(config).unwrap();
-    let service = |name: &str, port: i32| {
-        json!({"metadata": {"name": name, "namespace": "o11y"}, "spec": {"ports": [{"name": "http", "port": port}]}})
-    };
+    let service = |name: &str, port: i32| json!({"metadata": {"name": name, "namespace": "o11y"}, "spec": {"ports": [{"name": "http", "port": port}]}});
     let list = json!({"kind": "ServiceList", "apiVersion": "v1", "metadata": {},
         "items": [service("shop", 80), service("tempo", 3200), service("jaeger-query", 16686)]});
     answer(&server, "/api/v1/services", 200, &list).await;
@@ -222,7 +232,7 @@ async fn where_services_may_not_be_listed_that_is_told() {
         "reason": "Forbidden", "message": "services is forbidden"});
     Mock::given(path_regex(".*")).respond_with(ResponseTemplate::new(403).set_body_json(denied)).mount(&server).await;
     let settings = settings::Traces { url: "auto".into(), ..settings(&server) };
-    let said = why(&first(&settings, Some(&client), |v| why(v).is_some()).await).unwrap();
+    let said = told(&first(&settings, Some(&client), |v| why(v).is_some()).await);
     assert!(said.contains("services is forbidden") && said.contains("--traces"), "{said}");
 }
 

@@ -115,7 +115,9 @@ impl Backend {
     pub async fn get(&self, path: &str, parameters: &[(&str, String)]) -> Result<Reply, ReadError> {
         let sent = async {
             match &self.way {
-                Way::Url { base, http, token_file } => self.by_url(base, http, token_file.as_ref(), path, parameters).await,
+                Way::Url { base, http, token_file } => {
+                    self.by_url(base, http, token_file.as_ref(), path, parameters).await
+                }
                 Way::Proxy { client, service } => self.by_proxy(client, service, path, parameters).await,
             }
         };

@@ -143,7 +143,12 @@ async fn what_cannot_be_taken_over_http_is_refused_in_the_protocols_words_and_co
         (&[PROTOBUF][..], good[..good.len() - 7].to_vec(), 400, "ends early"),
         (&[PROTOBUF], vec![0xff; 64], 400, "not an OTLP export request"),
         (&[PROTOBUF, GZIP], good.clone(), 400, "not gzip"),
-        (&[JSON], b"{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":5".to_vec(), 400, "resourceSpans[0].scopeSpans[0].spans[0].traceId"),
+        (
+            &[JSON],
+            b"{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":5".to_vec(),
+            400,
+            "resourceSpans[0].scopeSpans[0].spans[0].traceId",
+        ),
         (&[PROTOBUF], large.clone(), 413, "as sent"),
         (&[PROTOBUF, GZIP], gzip(&large), 413, "after decompression"),
         // A thousandfold.

@@ -1,0 +1,8 @@
+//! OTLP's protobuf: whatever comes is read or refused.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Ok(spans) = kansole_fuzz::monitor::traces::proto::read(bytes, 32 << 20) {
+        spans.iter().for_each(|s| kansole_fuzz::bounded(&s.span));
+    }
+});

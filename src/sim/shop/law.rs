@@ -35,6 +35,11 @@ impl Takes {
         self.fixed + self.mean
     }
 
+    /// How long it takes for one whose luck is `z`: standard normal numbers give its distribution.
+    pub fn at(self, z: f64) -> f64 {
+        self.fixed + (self.mu + self.sigma * z).exp()
+    }
+
     /// Share that takes at most `t`.
     pub fn within(self, t: f64) -> f64 {
         let left = t - self.fixed;

@@ -6,6 +6,8 @@
 
 mod one;
 mod say;
+#[cfg(test)]
+mod tests;
 
 use super::graph::{Graph, Node};
 use super::pod::Pod;

@@ -48,8 +48,8 @@ enum Target {
     Unknown,
     /// Nobody listens (true), or nobody hears.
     Lost(bool),
-    /// A process's route; seconds it takes, and its luck.
-    Process { pod: usize, route: usize, took: f64, luck: f64 },
+    /// A process's route; seconds it takes, seconds each way to it, and its luck.
+    Process { pod: usize, route: usize, took: f64, wire: f64, luck: f64 },
 }
 
 struct Request<'a> {
@@ -69,7 +69,7 @@ pub fn request(second: &Second<'_>, flow: usize, noise: Noise, start: i64) -> Ve
     trace[..8].copy_from_slice(&dice.id());
     trace[8..].copy_from_slice(&dice.id());
     let mut request = Request { second, dice, trace, made: Vec::new(), after: Vec::new() };
-    if let Target::Process { pod, route, took, luck } = request.target(flow, usize::MAX, 0.0)
+    if let Target::Process { pod, route, took, luck, .. } = request.target(flow, usize::MAX, 0.0)
         && took < STUCK
     {
         request.serve((pod, route), SpanKind::Server, None, (start, took, luck));
@@ -101,7 +101,7 @@ impl Request<'_> {
         let Some(&pod) = all.get((self.dice.unit() * all.len() as f64) as usize) else { return Target::Lost(false) };
         let Some(answer) = self.second.pods[pod].answers.get(route) else { return Target::Lost(true) };
         let (took, luck) = self.takes(answer.takes, luck);
-        Target::Process { pod, route, took, luck }
+        Target::Process { pod, route, took, wire: WIRE, luck }
     }
 
     fn takes(&mut self, takes: Takes, luck: f64) -> (f64, f64) {
@@ -167,7 +167,7 @@ impl Request<'_> {
         }
         // What a caller gives up on takes as long as it does; the rest has to fit into what the model says it takes.
         let wait = |(link, _, target): &(&Link, Meets, Target)| match target {
-            Target::Process { took, .. } => took.min(link.timeout) + 2.0 * WIRE,
+            Target::Process { took, wire, .. } => took.min(link.timeout) + 2.0 * wire,
             _ => 0.0,
         };
         let all: f64 = calls.iter().map(wait).sum();
@@ -175,10 +175,11 @@ impl Request<'_> {
         let gap = nanos((took - all * fits).max(OWN * took) / (calls.len() + 1) as f64);
         let mut at = start + gap;
         for (link, meets, mut first) in calls {
-            if let Target::Process { took, .. } = &mut first
+            if let Target::Process { took, wire, .. } = &mut first
                 && *took <= link.timeout
             {
                 *took *= fits;
+                *wire *= fits;
             }
             let (over, answered) = self.call(pod, id, (link, &meets), first, (at, luck));
             at = over + gap;
@@ -247,9 +248,9 @@ impl Request<'_> {
                 let why = format!("dial tcp: {}: i/o timeout", link.host);
                 (at + nanos(CONNECT.min(link.timeout)), Err(Failure::new(503, why)))
             }
-            Target::Process { pod: there, route: which, took, luck } => {
+            Target::Process { pod: there, route: which, took, wire, luck } => {
                 callee = Some(there);
-                let arrives = at + nanos(WIRE);
+                let arrives = at + nanos(wire);
                 let (over, answered) = if took >= STUCK {
                     (at + nanos(took), Ok(()))
                 } else if route.contains('/') {
@@ -260,7 +261,7 @@ impl Request<'_> {
                     let failed = self.dice.hits(fails).then(|| Failure::new(503, format!("{}: server error", link.to)));
                     (arrives + nanos(took), failed.map_or(Ok(()), Err))
                 };
-                (over + nanos(WIRE), answered)
+                (over + nanos(wire), answered)
             }
         };
         let gives_up = at + nanos(link.timeout);

@@ -140,7 +140,11 @@ impl Engine {
         }
         let Some(news) = news else {
             self.observing.forget();
-            self.control.say(Level::Error, "no map and no critical paths: the analysis of traces broke down", time::now());
+            self.control.say(
+                Level::Error,
+                "no map and no critical paths: the analysis of traces broke down",
+                time::now(),
+            );
             return;
         };
         self.observing.known = Arc::new(news);

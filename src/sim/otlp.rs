@@ -22,7 +22,8 @@ pub async fn export(client: reqwest::Client, endpoint: String, mut batches: mpsc
     while let Some(resource_spans) = batches.recv().await {
         let spans = count(&resource_spans);
         let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-        let sent = client.post(&url).header("content-type", "application/x-protobuf").timeout(TIMEOUT).body(body).send();
+        let sent =
+            client.post(&url).header("content-type", "application/x-protobuf").timeout(TIMEOUT).body(body).send();
         let failed = match sent.await {
             Ok(answer) if answer.status().is_success() => None,
             Ok(answer) => Some(answer.status().to_string()),
@@ -75,7 +76,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_sent_is_an_export_request_and_a_refusal_ends_nothing() {
         let server = MockServer::start().await;
-        let post = || Mock::given(method("POST")).and(path("/v1/traces")).and(header("content-type", "application/x-protobuf"));
+        let post = || {
+            Mock::given(method("POST")).and(path("/v1/traces")).and(header("content-type", "application/x-protobuf"))
+        };
         post().respond_with(ResponseTemplate::new(503)).up_to_n_times(1).mount(&server).await;
         post().respond_with(ResponseTemplate::new(200)).mount(&server).await;
         let (tx, rx) = mpsc::channel(QUEUE);

@@ -269,8 +269,9 @@ impl Look<'_> {
                     continue;
                 }
                 let to_blame = if objective.above.is_some() {
-                    let nodes = nodes
-                        .get_or_insert_with(|| self.tree.nodes.iter().enumerate().map(|(n, at)| (at.span, n)).collect());
+                    let nodes = nodes.get_or_insert_with(|| {
+                        self.tree.nodes.iter().enumerate().map(|(n, at)| (at.span, n)).collect()
+                    });
                     nodes.get(&i).and_then(|n| self.slowest(*n)).unwrap_or_else(|| self.operation(i))
                 } else {
                     let mut at = i;

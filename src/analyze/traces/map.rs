@@ -4,8 +4,8 @@
 use super::tally::{Served, Totals, Way, Who};
 use crate::model::failure::Call;
 use crate::model::object::WorkloadKey;
-use crate::model::service::{MapSource, Red, ServiceEdge, ServiceMap, ServiceNode};
 use crate::model::series::Signal;
+use crate::model::service::{MapSource, Red, ServiceEdge, ServiceMap, ServiceNode};
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -125,7 +125,12 @@ fn finish(
     let at: HashMap<&Who, usize> = nodes.keys().enumerate().map(|(i, who)| (who, i)).collect();
     let edges = edges
         .iter()
-        .map(|((from, to, detached), (_, red))| ServiceEdge { from: at[from], to: at[to], detached: *detached, red: *red })
+        .map(|((from, to, detached), (_, red))| ServiceEdge {
+            from: at[from],
+            to: at[to],
+            detached: *detached,
+            red: *red,
+        })
         .collect();
     let node = |(who, draft): (&Who, &Draft)| ServiceNode {
         name: who.name.clone(),

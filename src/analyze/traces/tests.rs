@@ -140,7 +140,10 @@ fn metrics_that_count_every_request_go_before_spans_of_some() {
     assert_eq!((insight.traces, insight.missed), (1, 3));
     // Without spans the map is what metrics tell.
     let bare = Window::new(&[]).insight(&snapshot, now(), 0);
-    assert_eq!((edges(&bare), bare.map.sources.clone()), (vec!["web->cart".to_owned()], vec![MapSource::ServiceGraph, MapSource::Requests]));
+    assert_eq!(
+        (edges(&bare), bare.map.sources.clone()),
+        (vec!["web->cart".to_owned()], vec![MapSource::ServiceGraph, MapSource::Requests])
+    );
 }
 
 #[test]
@@ -210,7 +213,10 @@ fn a_broken_objective_names_the_operation_that_takes_the_time_or_makes_the_error
     bad.extend((0..5).map(|i| request(&format!("bad{i}"), true, 0)));
     let breaches = seen(&slos, &bad).breaches;
     assert_eq!(breaches.len(), 2);
-    assert_eq!((&*breaches[0].operation, breaches[0].broken, &*breaches[0].example), ("[cart] client", (5, 30), "slow4"));
+    assert_eq!(
+        (&*breaches[0].operation, breaches[0].broken, &*breaches[0].example),
+        ("[cart] client", (5, 30), "slow4")
+    );
     assert_eq!((&*breaches[1].operation, breaches[1].broken, breaches[1].share), ("[db] client", (5, 30), 1.0));
 }
 

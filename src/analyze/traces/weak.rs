@@ -17,7 +17,8 @@ pub fn edges(totals: &Totals, map: &ServiceMap, snapshot: &Snapshot) -> Vec<Weak
     let share = |c: &Crossed| c.traces as f64 / entrances;
     let carried = |c: &Crossed| (c.failed > 0).then(|| c.carried as f64 / c.failed as f64);
     let harm = |c: &Crossed| share(c) * carried(c).unwrap_or(1.0);
-    let mut all: Vec<(&Way, &Crossed)> = totals.edges.0.iter().filter(|((.., detached), c)| !detached && c.traces > 0).collect();
+    let mut all: Vec<(&Way, &Crossed)> =
+        totals.edges.0.iter().filter(|((.., detached), c)| !detached && c.traces > 0).collect();
     all.sort_by(|a, b| harm(b.1).total_cmp(&harm(a.1)).then_with(|| a.0.cmp(b.0)));
     all.truncate(TOLD);
     let weak = |((from, to, _), crossed): (&Way, &Crossed)| WeakEdge {
@@ -71,7 +72,8 @@ struct Pods {
 }
 
 fn selector(who: &Who, map: &ServiceMap, snapshot: &Snapshot) -> Pods {
-    let node = map.nodes.iter().find(|n| n.name == who.name && (who.namespace.is_none() || n.namespace == who.namespace));
+    let node =
+        map.nodes.iter().find(|n| n.name == who.name && (who.namespace.is_none() || n.namespace == who.namespace));
     let workload = node.and_then(|n| n.workload.as_ref()).and_then(|key| snapshot.workload(key));
     let namespace = workload
         .map(|w| w.key.namespace.clone())

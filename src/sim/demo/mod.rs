@@ -218,7 +218,8 @@ impl Demo {
     /// counts. Needs a tokio runtime.
     pub fn export(&self, endpoint: &str, per_second: f64) -> Result<(), StartError> {
         let failed = |why: String| StartError::Serve { what: format!("sending spans to {endpoint}"), why };
-        let url: http::Uri = endpoint.parse().map_err(|e| failed(format!("{e}; give a URL such as http://127.0.0.1:4318")))?;
+        let url: http::Uri =
+            endpoint.parse().map_err(|e| failed(format!("{e}; give a URL such as http://127.0.0.1:4318")))?;
         if !matches!(url.scheme_str(), Some("http" | "https")) {
             return Err(failed("not a URL; give one such as http://127.0.0.1:4318".into()));
         }

@@ -66,7 +66,9 @@ impl<'a> Second<'a> {
         nodes: &'a [Node],
         processes: impl Iterator<Item = &'p Process>,
     ) -> Self {
-        let maker = |(pod, process): (&Pod, &Process)| pod.service.map(|s| Arc::new(say::resource(&graph.services[s], process)));
+        let maker = |(pod, process): (&Pod, &Process)| {
+            pod.service.map(|s| Arc::new(say::resource(&graph.services[s], process)))
+        };
         Self { graph, pods, nodes, makers: pods.iter().zip(processes).map(maker).collect() }
     }
 }

@@ -4,12 +4,12 @@ use super::say::{self, Failure, SpanKind};
 use super::{Made, Second};
 use crate::sim::noise::Noise;
 use crate::sim::shop::graph::{STUCK, reached};
-use crate::sim::shop::law::Takes;
+use crate::sim::shop::law::{self, Takes};
 use crate::sim::shop::pod::{Answer, Link};
 use crate::sim::shop::serve::{BACKOFF, CONNECT, Meets, POOL, meet};
 
 /// How much of a request's luck its calls share: a slow one is slow because something it waits for is.
-const SHARED: f64 = 0.9;
+const SHARED: f64 = 0.98;
 /// Seconds on the wire, one way.
 const WIRE: f64 = 0.0002;
 /// Seconds that a process works before, between and after its calls at least, as a share of what the calls take.
@@ -69,14 +69,24 @@ pub fn request(second: &Second<'_>, flow: usize, noise: Noise, start: i64) -> Ve
     trace[..8].copy_from_slice(&dice.id());
     trace[8..].copy_from_slice(&dice.id());
     let mut request = Request { second, dice, trace, made: Vec::new(), after: Vec::new() };
-    if let Target::Process { pod, route, took, luck, .. } = request.target(flow, usize::MAX, 0.0)
+    if let Target::Process { pod, route, took, luck, .. } = request.target(flow, usize::MAX, None)
         && took < STUCK
     {
-        request.serve((pod, route), SpanKind::Server, None, (start, took, luck));
+        let _ = request.serve((pod, route), SpanKind::Server, None, (start, took, luck));
     }
     let mut all = vec![request.made];
     all.append(&mut request.after);
     all
+}
+
+/// Whether a request of this luck makes a call that the share `used` makes, and its luck among those that do: slow
+/// requests are those that call more, and of all that call the luck is normal again.
+fn makes(used: f64, luck: f64) -> Option<f64> {
+    if used >= 1.0 {
+        return Some(luck);
+    }
+    let among = (law::normal(luck) - (1.0 - used)) / used;
+    (used > 0.0 && among > 0.0).then(|| law::quantile(among))
 }
 
 fn nanos(seconds: f64) -> i64 {
@@ -84,8 +94,8 @@ fn nanos(seconds: f64) -> i64 {
 }
 
 impl Request<'_> {
-    /// Whom a try reaches, from a machine, for a caller with this luck.
-    fn target(&mut self, flow: usize, node: usize, luck: f64) -> Target {
+    /// Whom a try reaches, from a machine, for a caller with this luck; without one it comes from outside.
+    fn target(&mut self, flow: usize, node: usize, luck: Option<f64>) -> Target {
         let graph = self.second.graph;
         let service = &graph.services[graph.flows[flow].service];
         let route = flow - service.first;
@@ -104,8 +114,10 @@ impl Request<'_> {
         Target::Process { pod, route, took, wire: WIRE, luck }
     }
 
-    fn takes(&mut self, takes: Takes, luck: f64) -> (f64, f64) {
-        let luck = SHARED * luck + (1.0 - SHARED * SHARED).sqrt() * self.dice.normal();
+    /// How long it takes, and with what luck: in part the caller's, if there is one.
+    fn takes(&mut self, takes: Takes, caller: Option<f64>) -> (f64, f64) {
+        let own = self.dice.normal();
+        let luck = caller.map_or(own, |luck| SHARED * luck + (1.0 - SHARED * SHARED).sqrt() * own);
         (takes.at(luck), luck)
     }
 
@@ -160,13 +172,13 @@ impl Request<'_> {
         let mut calls = Vec::new();
         for link in links {
             let meets = meet(process, link, self.second.graph, answer.offered);
-            if self.dice.hits(meets.used) {
+            if let Some(luck) = makes(meets.used, luck) {
                 let first = self.attempt(link, process.node, luck);
-                calls.push((link, meets, first));
+                calls.push((link, meets, first, luck));
             }
         }
         // What a caller gives up on takes as long as it does; the rest has to fit into what the model says it takes.
-        let wait = |(link, _, target): &(&Link, Meets, Target)| match target {
+        let wait = |(link, _, target, _): &(&Link, Meets, Target, f64)| match target {
             Target::Process { took, wire, .. } => took.min(link.timeout) + 2.0 * wire,
             _ => 0.0,
         };
@@ -174,7 +186,7 @@ impl Request<'_> {
         let fits = if all > 0.0 { (took * (1.0 - OWN) / all).min(1.0) } else { 1.0 };
         let gap = nanos((took - all * fits).max(OWN * took) / (calls.len() + 1) as f64);
         let mut at = start + gap;
-        for (link, meets, mut first) in calls {
+        for (link, meets, mut first, luck) in calls {
             if let Target::Process { took, wire, .. } = &mut first
                 && *took <= link.timeout
             {
@@ -194,7 +206,7 @@ impl Request<'_> {
     }
 
     fn attempt(&mut self, link: &Link, node: usize, luck: f64) -> Target {
-        link.flow.map_or(Target::Unknown, |flow| self.target(flow, node, luck))
+        link.flow.map_or(Target::Unknown, |flow| self.target(flow, node, Some(luck)))
     }
 
     /// A call with its tries. When it was over, and with what the caller fails if it needs the answer.
@@ -211,7 +223,8 @@ impl Request<'_> {
             let id = self.dice.id();
             let mut span = say::span(self.trace, id, Some(parent), SpanKind::Internal, (at, over));
             span.name = format!("get connection {}", link.to);
-            let text = format!("connection pool exhausted: {0:.0} of {0:.0} connections to {1} in use", link.pool, link.to);
+            let text =
+                format!("connection pool exhausted: {0:.0} of {0:.0} connections to {1} in use", link.pool, link.to);
             let why = Failure::new(503, text);
             say::fail(&mut span, &why);
             self.tell(pod, span);
@@ -234,12 +247,21 @@ impl Request<'_> {
     }
 
     /// One try.
-    fn once(&mut self, pod: usize, parent: [u8; 8], link: &Link, target: Target, at: i64) -> (i64, Result<(), Failure>) {
+    fn once(
+        &mut self,
+        pod: usize,
+        parent: [u8; 8],
+        link: &Link,
+        target: Target,
+        at: i64,
+    ) -> (i64, Result<(), Failure>) {
         let id = self.dice.id();
         let route = self.route(link);
         let mut callee = None;
         let (mut over, mut answered) = match target {
-            Target::Unknown => (at + nanos(0.01), Err(Failure::new(503, format!("lookup {}: no such host", link.host)))),
+            Target::Unknown => {
+                (at + nanos(0.01), Err(Failure::new(503, format!("lookup {}: no such host", link.host))))
+            }
             Target::Lost(true) => {
                 let why = format!("dial tcp: {}: connect: connection refused", link.host);
                 (at + nanos(REFUSED), Err(Failure::new(503, why)))
@@ -300,7 +322,9 @@ impl Request<'_> {
     fn consume(&mut self, link: &Link, producer: [u8; 8], at: i64) {
         let graph = self.second.graph;
         let broker = link.flow.map(|f| graph.flows[f].service);
-        let Some(service) = graph.services.iter().find(|s| s.consumes.is_some() && s.consumes == broker) else { return };
+        let Some(service) = graph.services.iter().find(|s| s.consumes.is_some() && s.consumes == broker) else {
+            return;
+        };
         let taken = |p: &usize| self.second.pods[*p].answers.iter().map(|a| a.served).sum::<f64>();
         let rates: Vec<f64> = service.pods.iter().map(taken).collect();
         let all: f64 = rates.iter().sum();
@@ -312,9 +336,9 @@ impl Request<'_> {
         });
         let Some(pod) = pick.map(|i| service.pods[i]).filter(|_| all > 0.0) else { return };
         let wait = depth / all + 0.002 * (1.0 + self.dice.unit());
-        let (took, luck) = self.takes(self.second.pods[pod].answers[0].takes, 0.0);
+        let (took, luck) = self.takes(self.second.pods[pod].answers[0].takes, None);
         let before = std::mem::take(&mut self.made);
-        self.serve((pod, 0), SpanKind::Consumer, Some(producer), (at + nanos(wait), took, luck));
+        let _ = self.serve((pod, 0), SpanKind::Consumer, Some(producer), (at + nanos(wait), took, luck));
         let made = std::mem::replace(&mut self.made, before);
         self.after.push(made);
     }

@@ -78,7 +78,7 @@ fn message(number: u64, now: u64) -> Vec<u8> {
             span_id: id(n),
             parent_span_id: if n == 0 { vec![] } else { id((n - 1) / 3) },
             name: format!("GET /api/{}", n % 7),
-            kind: if n % 2 == 0 { 2 } else { 3 },
+            kind: 2 + (n % 2) as i32,
             start_time_unix_nano: start,
             end_time_unix_nano: start + 500_000 + trace * 7919 % 100_000,
             attributes: vec![
@@ -126,6 +126,7 @@ pub fn received(report: &mut Report) {
     let before = process::cpu(child.id()).as_secs_f64();
     let began = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _ = rustls::crypto::ring::default_provider().install_default();
     runtime.block_on(async {
         let client = reqwest::Client::builder().tls_certs_only([]).build().expect("a client");
         let now = chrono::Utc::now().timestamp_nanos_opt().unwrap_or_default() as u64;

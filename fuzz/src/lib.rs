@@ -4,17 +4,13 @@
 #[path = "../../src/model/mod.rs"]
 pub mod model;
 
+#[path = "../../src/monitor"]
 pub mod monitor {
     pub mod traces {
-        #[path = "../../../../src/monitor/traces/bounds.rs"]
         pub mod bounds;
-        #[path = "../../../../src/monitor/traces/jaeger.rs"]
         pub mod jaeger;
-        #[path = "../../../../src/monitor/traces/otlp.rs"]
         pub mod otlp;
-        #[path = "../../../../src/monitor/traces/proto.rs"]
         pub mod proto;
-        #[path = "../../../../src/monitor/traces/value.rs"]
         pub mod value;
     }
 }

@@ -125,7 +125,7 @@ pub struct Dropped {
 /// What is held of traces, and what became of the rest.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TracesView {
-    /// Every source that was asked for; empty: traces are turned off or none was found.
+    /// Every source that was asked for; empty: traces are turned off. One that was looked for and is not there is `NotServed`.
     pub sources: Arc<[TraceSource]>,
     /// Whole traces that are kept, the latest first: errors and slow ones first of all.
     pub kept: Arc<[Arc<Trace>]>,

@@ -11,7 +11,7 @@ kept="${KANSOLE_PEERS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/kansole-peers}"
 sdk=1.45.0
 telemetrygen=v0.161.0
 jaeger=v1.76.0
-limit="${KANSOLE_PEERS_BUILD_SECONDS:-1200}"
+limit="${KANSOLE_PEERS_BUILD_SECONDS:-600}"
 
 if [ ! -x "$kept/sdk-$sdk/bin/python" ] || [ ! -f "$kept/sdk-$sdk/complete" ]; then
   echo "building the OpenTelemetry SDK $sdk"

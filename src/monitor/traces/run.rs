@@ -111,8 +111,8 @@ pub fn spawn(
             tokio::spawn(receive::run(slot, address.clone(), gate.clone(), bound_tx.clone(), cancel.clone()));
         }
     }
-    let reader = read::run(settings.clone(), namespaces.to_vec(), kube.cloned(), news);
-    let keeper = keep(store, inbox, publish, tally);
+    let reader = Box::pin(read::run(settings.clone(), namespaces.to_vec(), kube.cloned(), news));
+    let keeper = Box::pin(keep(store, inbox, publish, tally));
     let cancel = cancel.clone();
     tokio::spawn(async move { cancel.run_until_cancelled(async { tokio::join!(reader, keeper) }).await });
     (handle, traces)

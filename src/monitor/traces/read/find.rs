@@ -27,17 +27,19 @@ pub enum Look {
     Found(Backend, Product),
     /// None is there.
     Nothing,
-    /// Some are there, but none answers; or looking was refused.
+    /// None may be looked for.
+    Refused(String),
+    /// Some are there, but none answers.
     Failed(String),
 }
 
 /// Looks in the cluster. Where Services may not be listed in all namespaces, those of the configuration and the usual ones.
 pub async fn look(kube: &kube::Client, own: &[String], settings: &settings::Traces) -> Look {
-    let mut wrong = Vec::new();
+    let (mut wrong, mut refused) = (Vec::new(), None);
     let candidates = match candidates(kube, None).await {
         Ok(all) => all,
         Err(why) => {
-            wrong.push(format!("listing services in all namespaces: {why}"));
+            refused = Some(format!("listing services in all namespaces: {why}"));
             let mut all = BTreeSet::new();
             for namespace in own.iter().map(String::as_str).chain(USUAL) {
                 // The first refusal says what is missing.
@@ -55,7 +57,11 @@ pub async fn look(kube: &kube::Client, own: &[String], settings: &settings::Trac
             Err(e) => wrong.push(e.to_string()),
         }
     }
-    if wrong.is_empty() { Look::Nothing } else { Look::Failed(wrong.join("; ")) }
+    match refused {
+        Some(why) if wrong.is_empty() => Look::Refused(why),
+        _ if wrong.is_empty() => Look::Nothing,
+        _ => Look::Failed(wrong.join("; ")),
+    }
 }
 
 /// Rank, namespace, name, port.

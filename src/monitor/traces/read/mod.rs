@@ -34,6 +34,8 @@ const LOOK: Duration = Duration::from_secs(300);
 const LONGEST: Duration = Duration::from_secs(120);
 /// Rounds that may fail before it is found out anew what is there.
 const PATIENCE: u32 = 3;
+/// What is looked for without a URL.
+const CLUSTER: &str = "Jaeger or Tempo in the cluster";
 /// Ids that are remembered.
 const REMEMBERED: usize = 20_000;
 
@@ -130,10 +132,18 @@ impl Reader {
             let Some(kube) = &self.kube else { return Found::Nothing };
             return match find::look(kube, &self.namespaces, &self.settings).await {
                 Look::Found(backend, product) => Found::Backend(backend, product),
-                Look::Nothing => Found::Nothing,
+                Look::Nothing => {
+                    self.say(CLUSTER, SourceState::NotServed).await;
+                    Found::Nothing
+                }
+                Look::Refused(why) => {
+                    let why = format!("{why}. Set --traces URL, or none to work without").into();
+                    self.say(CLUSTER, SourceState::Denied { why }).await;
+                    Found::Nothing
+                }
                 Look::Failed(why) => {
                     let why = format!("{why}. Set --traces URL, or none to work without");
-                    self.failed("traces in the cluster", &why).await;
+                    self.failed(CLUSTER, &why).await;
                     Found::Failed
                 }
             };
@@ -159,8 +169,7 @@ impl Reader {
     async fn rounds(&mut self, backend: &Backend, product: Product) {
         let name = format!("{} {}", product.name(), backend.place());
         if self.last.is_none() {
-            let state = SourceState::Syncing { since: time::now() };
-            let _ = self.news.send(News::Source(Slot::Backend, name.as_str().into(), state)).await;
+            self.say(&name, SourceState::Syncing { since: time::now() }).await;
         }
         let mut failures = 0;
         while failures < PATIENCE && !self.news.is_closed() {
@@ -208,13 +217,17 @@ impl Reader {
     async fn well(&mut self, name: &str) {
         let now = time::now();
         (self.failing, self.last) = (None, Some(now));
-        let _ = self.news.send(News::Source(Slot::Backend, name.into(), SourceState::Live { last: now })).await;
+        self.say(name, SourceState::Live { last: now }).await;
     }
 
     async fn failed(&mut self, name: &str, why: &str) {
         let since = *self.failing.get_or_insert_with(time::now);
         let why: Arc<str> = crate::model::text::clean(why).into();
-        let state = SourceState::Failed { since, last: self.last, why };
+        self.say(name, SourceState::Failed { since, last: self.last, why }).await;
+    }
+
+    async fn say(&self, name: &str, state: SourceState) {
+        // Who no longer listens has left this cluster, and this task with it.
         let _ = self.news.send(News::Source(Slot::Backend, name.into(), state)).await;
     }
 }

@@ -38,7 +38,7 @@ fn live(v: &TracesView) -> bool {
 
 fn why(v: &TracesView) -> Option<String> {
     v.sources.iter().find_map(|s| match &s.state {
-        SourceState::Failed { why, .. } => Some(why.to_string()),
+        SourceState::Failed { why, .. } | SourceState::Denied { why } => Some(why.to_string()),
         _ => None,
     })
 }
@@ -232,8 +232,22 @@ async fn where_services_may_not_be_listed_that_is_told() {
         "reason": "Forbidden", "message": "services is forbidden"});
     Mock::given(path_regex(".*")).respond_with(ResponseTemplate::new(403).set_body_json(denied)).mount(&server).await;
     let settings = settings::Traces { url: "auto".into(), ..settings(&server) };
-    let said = told(&first(&settings, Some(&client), |v| why(v).is_some()).await);
+    let view = first(&settings, Some(&client), |v| why(v).is_some()).await;
+    assert!(matches!(view.sources[0].state, SourceState::Denied { .. }));
+    let said = told(&view);
     assert!(said.contains("services is forbidden") && said.contains("--traces"), "{said}");
+}
+
+#[tokio::test]
+async fn a_cluster_without_a_backend_is_told_as_that() {
+    let server = MockServer::start().await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = kube::Client::try_from(kube::Config::new(server.uri().parse().unwrap())).unwrap();
+    let list = json!({"kind": "ServiceList", "apiVersion": "v1", "metadata": {}, "items": []});
+    answer(&server, "/api/v1/services", 200, &list).await;
+    let settings = settings::Traces { url: "auto".into(), ..settings(&server) };
+    let view = first(&settings, Some(&client), |v| !v.sources.is_empty()).await;
+    assert_eq!((view.sources.len(), &view.sources[0].state), (1, &SourceState::NotServed));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -25,11 +26,14 @@ use tonic::{Code, Request, Response, Status};
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 /// Requests under way on one connection; the rest waits unread.
 const STREAMS: u32 = 16;
+/// A connection that is silent for so long is asked whether it is still there.
+const ALIVE: Duration = Duration::from_secs(60);
 
 /// Serves until cancelled.
 pub async fn serve(listener: TcpListener, gate: Arc<Gate>, cancel: CancellationToken) -> io::Result<()> {
     Server::builder()
         .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(Some(ALIVE))
         .add_service(Traces { gate })
         .serve_with_incoming_shutdown(TcpIncoming::from(listener), cancel.cancelled_owned())
         .await
@@ -115,7 +119,7 @@ impl UnaryService<Bytes> for Call {
             let taken = gate.take(Slot::Grpc, Encoding::Proto, false, request.into_inner(), place).await;
             let rejected = taken.map_err(|refusal| status(&refusal))?;
             let partial_success = (rejected.spans > 0)
-                .then(|| ExportTracePartialSuccess { rejected_spans: rejected.spans, error_message: rejected.says });
+                .then_some(ExportTracePartialSuccess { rejected_spans: rejected.spans, error_message: rejected.says });
             Ok(Response::new(ExportTraceServiceResponse { partial_success }))
         })
     }

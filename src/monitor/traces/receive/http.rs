@@ -86,7 +86,7 @@ fn encoding(headers: &HeaderMap) -> Option<Encoding> {
 
 fn accepted(encoding: Encoding, rejected: Rejected) -> Response {
     let partial = (rejected.spans > 0)
-        .then(|| ExportTracePartialSuccess { rejected_spans: rejected.spans, error_message: rejected.says });
+        .then_some(ExportTracePartialSuccess { rejected_spans: rejected.spans, error_message: rejected.says });
     match encoding {
         Encoding::Proto => {
             let body = ExportTraceServiceResponse { partial_success: partial }.encode_to_vec();

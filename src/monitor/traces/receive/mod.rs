@@ -43,29 +43,29 @@ pub async fn run(
         let (name, state) = match &opened {
             Ok((at, _)) => (format!("OTLP {protocol} {at}"), SourceState::Syncing { since: time::now() }),
             Err(e) => {
-                let since = *since.get_or_insert_with(time::now);
-                let why = refused(&address, key, e).into();
+                let why: Arc<str> = refused(&address, key, e).into();
+                let since = *since.get_or_insert_with(|| {
+                    tracing::warn!("OTLP {protocol}: {why}");
+                    time::now()
+                });
                 (format!("OTLP {protocol} {address}"), SourceState::Failed { since, last: None, why })
             }
         };
         if gate.news.send(News::Source(slot, name.into(), state)).await.is_err() {
             return;
         }
-        let why = match opened {
-            Ok((at, listener)) => {
-                bound.send_modify(|b| *if slot == Slot::Grpc { &mut b.grpc } else { &mut b.http } = Some(at));
-                let served = match slot {
-                    Slot::Grpc => grpc::serve(listener, gate.clone(), cancel.clone()).await,
-                    _ => http::serve(listener, gate.clone(), cancel.clone()).await,
-                };
-                if cancel.is_cancelled() {
-                    return;
-                }
-                served.err()
+        if let Ok((at, listener)) = opened {
+            since = None;
+            bound.send_modify(|b| *if slot == Slot::Grpc { &mut b.grpc } else { &mut b.http } = Some(at));
+            let served = match slot {
+                Slot::Grpc => grpc::serve(listener, gate.clone(), cancel.clone()).await,
+                _ => http::serve(listener, gate.clone(), cancel.clone()).await,
+            };
+            if cancel.is_cancelled() {
+                return;
             }
-            Err(e) => Some(e),
-        };
-        tracing::warn!("OTLP {protocol} {address}: {why:?}");
+            tracing::warn!("OTLP {protocol} {address} ended: {served:?}");
+        }
         tokio::select! {
             () = cancel.cancelled() => return,
             () = tokio::time::sleep(AGAIN) => {}

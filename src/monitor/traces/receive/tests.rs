@@ -4,6 +4,7 @@ use crate::model::snapshot::SourceState;
 use crate::model::trace::{Trace, TracesView};
 use crate::monitor::traces::proto::tests::{request, span, text};
 use crate::monitor::traces::{TracesHandle, spawn};
+use base64::Engine as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
@@ -209,7 +210,6 @@ async fn over_the_rate_senders_are_asked_to_wait() {
     let answer = rig.call(&message, false).await;
     assert_eq!(answer.headers()["grpc-status"], "8");
     let details = answer.headers()["grpc-status-details-bin"].as_bytes();
-    use base64::Engine as _;
     let details = base64::engine::general_purpose::STANDARD_NO_PAD.decode(details).unwrap();
     assert!(details.windows(9).any(|w| w == b"RetryInfo"), "without it exporters give up");
     let view = rig.view(|v| v.dropped.iter().any(|d| d.count == 2)).await;

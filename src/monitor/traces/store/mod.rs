@@ -315,7 +315,7 @@ impl Store {
         }
     }
 
-    /// Traces that are being put together take at most half of the memory: beyond that the quietest count as complete.
+    /// Traces that are being put together take at most half of the memory: beyond that those that wait longest count as complete.
     fn make_room(&mut self, now: Timestamp) {
         while self.open_bytes > self.limits.memory / 2
             && let Some(Reverse((_, hash))) = self.due.pop()

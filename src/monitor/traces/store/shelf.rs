@@ -47,7 +47,7 @@ struct Shelf {
 #[derive(Debug, Default)]
 pub struct Shelves {
     kept: HashMap<u64, Kept>,
-    shelves: HashMap<(Class, Arc<str>), Shelf>,
+    places: HashMap<(Class, Arc<str>), Shelf>,
     /// Shelves by class and how full they are.
     fullest: BTreeSet<(Class, usize, Arc<str>)>,
     bytes: [usize; 3],
@@ -76,7 +76,7 @@ impl Shelves {
         now: Timestamp,
     ) -> bool {
         let key = (class, operation);
-        let shelf = self.shelves.entry(key.clone()).or_default();
+        let shelf = self.places.entry(key.clone()).or_default();
         if hash.trailing_zeros() < shelf.level || self.kept.contains_key(&hash) {
             return false;
         }
@@ -98,7 +98,7 @@ impl Shelves {
         kept.trace = trace;
         kept.bytes += more;
         self.bytes[class as usize] += more;
-        let full = self.shelves.get(&(Class::Error, operation.clone())).map_or(0, |s| s.level);
+        let full = self.places.get(&(Class::Error, operation.clone())).map_or(0, |s| s.level);
         if failed && class != Class::Error && hash.trailing_zeros() >= full {
             let at = kept.at;
             if let Some(gone) = self.remove(&[hash]).pop() {
@@ -116,7 +116,7 @@ impl Shelves {
         let (from, to) = ((*class, 0, Arc::from("")), (*class, usize::MAX, Arc::from("")));
         let Some((_, _, operation)) = self.fullest.range(from..to).next_back().cloned() else { return 0 };
         let key = (*class, operation);
-        let Some(shelf) = self.shelves.get_mut(&key) else { return 0 };
+        let Some(shelf) = self.places.get_mut(&key) else { return 0 };
         let old = |h: &u64| self.kept.get(h).is_none_or(|k| now.signed_duration_since(k.at) > OLD);
         let mut gone: Vec<u64> = shelf.held.iter().copied().filter(old).collect();
         while gone.is_empty() && !shelf.held.is_empty() {
@@ -130,13 +130,13 @@ impl Shelves {
 
     /// Lets shelves admit more again whose traces reach back far enough, and forgets empty ones. About once a minute.
     pub fn relax(&mut self, now: Timestamp) {
-        for shelf in self.shelves.values_mut() {
+        for shelf in self.places.values_mut() {
             let oldest = shelf.held.first().and_then(|h| self.kept.get(h)).map(|k| k.at);
             if oldest.is_none_or(|at| now.signed_duration_since(at) > OLD) {
                 shelf.level = shelf.level.saturating_sub(1);
             }
         }
-        self.shelves.retain(|_, s| s.level > 0 || !s.held.is_empty());
+        self.places.retain(|_, s| s.level > 0 || !s.held.is_empty());
     }
 
     fn remove(&mut self, hashes: &[u64]) -> Vec<Kept> {
@@ -148,7 +148,7 @@ impl Shelves {
         }
         let touched: BTreeSet<(Class, Arc<str>)> = gone.iter().map(|k| k.shelf.clone()).collect();
         for (class, operation) in touched {
-            let Some(shelf) = self.shelves.get_mut(&(class, operation.clone())) else { continue };
+            let Some(shelf) = self.places.get_mut(&(class, operation.clone())) else { continue };
             self.fullest.remove(&(class, shelf.held.len(), operation.clone()));
             shelf.held.retain(|h| self.kept.contains_key(h));
             if !shelf.held.is_empty() {

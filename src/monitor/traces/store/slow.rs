@@ -48,7 +48,7 @@ impl Ring {
             self.last[self.next % LAST] = duration;
         }
         self.next += 1;
-        if self.last.len() >= LEAST && (self.limit.is_none() || self.next % 8 == 0) {
+        if self.last.len() >= LEAST && (self.limit.is_none() || self.next.is_multiple_of(8)) {
             let mut sorted = self.last.clone();
             let rank = (sorted.len() * 95).div_ceil(100) - 1;
             self.limit = Some(*sorted.select_nth_unstable(rank).1);

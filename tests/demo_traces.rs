@@ -2,9 +2,11 @@
 
 use chrono::TimeDelta;
 use kansole::analyze::traces::Window;
+use kansole::autopilot;
 use kansole::config::settings::Traces;
 use kansole::model::service::{MapSource, TraceInsight};
 use kansole::model::snapshot::{ClusterInfo, Snapshot};
+use kansole::monitor::connect::ConnectOptions;
 use kansole::monitor::traces::spawn;
 use kansole::sim::demo::{Demo, Options};
 use std::time::Duration;
@@ -33,19 +35,23 @@ async fn minute(failing: Option<(&str, f64)>) -> TraceInsight {
         demo.step(TimeDelta::seconds(10));
     }
     demo.export(&format!("http://{http}"), 30.0).expect("a URL");
+    // Looked at as they come: only so many wait.
+    let clock = demo.clock();
+    let looked = tokio::spawn(async move {
+        let mut window = Window::new(&[]);
+        for _ in 0..STEPS * 250 {
+            let trace = tokio::time::timeout(Duration::from_secs(120), completed.recv()).await;
+            let trace = trace.expect("traces arrive").expect("the receiver lives");
+            window.take(&trace, clock.now());
+        }
+        window
+    });
     for _ in 0..STEPS {
         demo.step(TimeDelta::seconds(10));
         // The exporter sends while the clock stands.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let mut window = Window::new(&[]);
-    let mut count = 0;
-    while count < STEPS * 250 {
-        let trace = tokio::time::timeout(Duration::from_secs(60), completed.recv()).await;
-        let trace = trace.expect("traces arrive").expect("the receiver lives");
-        window.take(&trace, demo.clock().now());
-        count += 1;
-    }
+    let mut window = looked.await.expect("it looks to the end");
     let cluster = ClusterInfo {
         id: "demo".into(),
         context: "demo".into(),
@@ -92,4 +98,45 @@ async fn a_failing_dependency_of_the_shop_is_where_its_cascades_begin() {
     // The edge over which it came is the one that carries its failures up.
     let edge = ill.weakest.iter().find(|w| (&*w.from, &*w.to) == ("checkout", "payment")).expect("it was called");
     assert!(edge.carried.is_some_and(|c| c > 0.4), "{edge:?}");
+}
+
+/// The whole console but its screen, on a simulated cluster that lives by the clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_loop_publishes_what_the_traces_of_its_cluster_mean() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let demo = Demo::start(&Options::default()).await.expect("the demo starts");
+    let home = tempfile::tempdir().expect("a directory");
+    let kubeconfig = home.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, demo.kubeconfig()).expect("it is written");
+    let mut settings = kansole::config::Settings::default();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
+    settings.traces.otlp_grpc = "none".into();
+    settings.traces.otlp_http = free.to_string();
+    demo.export(&format!("http://{free}"), 20.0).expect("a URL");
+    let options = autopilot::Options {
+        connect: ConnectOptions { kubeconfig: Some(kubeconfig), ..ConnectOptions::default() },
+        settings,
+        read_only: true,
+        journal: autopilot::JournalUse::None,
+        state: home.path().to_owned(),
+        hold: None,
+        actor: "test".into(),
+    };
+    let (mut handle, _task) = autopilot::spawn(options);
+    let known = |w: &autopilot::world::World| {
+        let sources = &w.insight.map.sources;
+        w.insight.traces > 50 && sources.contains(&MapSource::ServiceGraph)
+    };
+    let world = handle.wait(Duration::from_secs(240), known).await;
+    let world =
+        world.unwrap_or_else(|w| panic!("{:?} {:?} {:?}", w.link, w.insight.map.sources, w.snapshot.traces.sources));
+    let map = &world.insight.map;
+    let frontend = map.nodes.iter().find(|n| &*n.name == "frontend").expect("it is on the map");
+    assert_eq!(frontend.workload.as_ref().map(ToString::to_string).as_deref(), Some("shop/Deployment/frontend"));
+    assert!(
+        map.edges.iter().any(|e| &*map.nodes[e.to].name == "cart" && e.red.p99_ms.is_some() && e.red.rate.is_some())
+    );
+    assert!(!world.insight.operations.is_empty());
+    let weakest = world.insight.weakest.first().expect("some edge is the weakest");
+    assert!(weakest.experiment.contains("NetworkChaos") && weakest.experiment.contains("duration: 60s"), "{weakest:?}");
 }

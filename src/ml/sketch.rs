@@ -118,7 +118,9 @@ mod tests {
 
     fn of(values: &[u64]) -> Sketch {
         let mut sketch = Sketch::default();
-        values.iter().for_each(|v| sketch.add(*v));
+        for v in values {
+            sketch.add(*v);
+        }
         sketch
     }
 

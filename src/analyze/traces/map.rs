@@ -37,8 +37,12 @@ pub fn draw(totals: &Totals, covered: f64, snapshot: &Snapshot, now: Timestamp) 
         }
         super::tally::Sum::merge(edges.entry(way).or_default().0.get_or_insert_default(), &crossed.calls);
     }
-    nodes.values_mut().for_each(|n| n.red = red(n.served.as_ref(), covered));
-    edges.values_mut().for_each(|e| e.1 = red(e.0.as_ref(), covered));
+    for node in nodes.values_mut() {
+        node.red = red(node.served.as_ref(), covered);
+    }
+    for (calls, numbers) in edges.values_mut() {
+        *numbers = red(calls.as_ref(), covered);
+    }
     // What counts every call tells most.
     let mut sources = Vec::new();
     if !snapshot.metrics.calls.is_empty() {

@@ -71,7 +71,9 @@ fn snapshot() -> Snapshot {
 
 fn seen(slos: &[Slo], traces: &[Trace]) -> TraceInsight {
     let mut window = Window::new(slos);
-    traces.iter().for_each(|t| window.take(t, now()));
+    for t in traces {
+        window.take(t, now());
+    }
     window.insight(&snapshot(), now(), 0)
 }
 

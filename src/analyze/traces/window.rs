@@ -60,7 +60,9 @@ impl Window {
         let second = now.timestamp();
         self.forget(second);
         let mut totals = Totals::default();
-        self.pieces.values().for_each(|p| totals.merge(p));
+        for piece in self.pieces.values() {
+            totals.merge(piece);
+        }
         // The first piece may have begun before anybody listened.
         let first = self.pieces.keys().next().map_or(second, |p| p * PIECE);
         let covered = (second - first.max(self.since.unwrap_or(second))).clamp(1, WINDOW + PIECE);

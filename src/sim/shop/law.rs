@@ -14,10 +14,10 @@ pub fn normal(x: f64) -> f64 {
 pub fn quantile(p: f64) -> f64 {
     let (mut low, mut high) = (-6.0, 6.0);
     for _ in 0..40 {
-        let middle = (low + high) / 2.0;
+        let middle = f64::midpoint(low, high);
         if normal(middle) < p { low = middle } else { high = middle }
     }
-    (low + high) / 2.0
+    f64::midpoint(low, high)
 }
 
 /// How long something takes: a fixed wait, and after it a log-normal part. The latter stands for a log-normal service

@@ -19,7 +19,7 @@ mod work;
 use report::Report;
 
 /// Name and measurement.
-const FIGURES: [(&str, fn(&mut Report)); 13] = [
+const FIGURES: [(&str, fn(&mut Report)); 14] = [
     ("start", program::first_frame),
     ("memory", work::memory),
     ("large", program::large),
@@ -33,6 +33,7 @@ const FIGURES: [(&str, fn(&mut Report)); 13] = [
     ("learning", learning::figures),
     ("failure", failure::foreseen),
     ("traces", traces::received),
+    ("insight", traces::analysed),
 ];
 
 fn main() {

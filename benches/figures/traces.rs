@@ -2,8 +2,12 @@
 //! sender and whatever else the machine does are left out.
 
 use crate::process;
-use crate::report::Report;
+use crate::report::{Report, repeat};
+use kansole::analyze::traces::Window;
+use kansole::analyze::traces::critical::CriticalPath;
 use kansole::config::settings::Traces;
+use kansole::model::time;
+use kansole::model::trace::{self as model, Trace};
 use kansole::monitor::traces::spawn;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
@@ -160,4 +164,58 @@ pub fn received(report: &mut Report) {
         &format!("{MEMORY:.0} MiB"),
         peak <= MEMORY,
     );
+}
+
+/// A request that fans out: every span but the first is below one of those before it, callers and callees in turn.
+fn request(number: i64, spans: i64, now: i64) -> Trace {
+    let (took, start) = (1_000_000_000_i64, now - 2_000_000_000);
+    let span = |i: i64| {
+        let parent = (i > 0).then(|| (i - 1) / 4);
+        // Each lies within its parent, beside its three siblings.
+        let (mut from, mut length, mut at) = (0, took, i);
+        let mut way = Vec::new();
+        while at > 0 {
+            way.push((at - 1) % 4);
+            at = (at - 1) / 4;
+        }
+        for &step in way.iter().rev() {
+            length /= 5;
+            from += length / 2 + step * length;
+        }
+        model::Span {
+            id: format!("{i:016x}").into(),
+            parent: parent.map(|p| format!("{p:016x}").into()),
+            service: format!("service-{}", way.len() % 5).into(),
+            operation: format!("GET /{}", i % 20).into(),
+            kind: if i % 2 == 0 { model::SpanKind::Server } else { model::SpanKind::Client },
+            start: start + from,
+            duration: length,
+            error: (number + i) % 97 == 0,
+            ..model::Span::default()
+        }
+    };
+    Trace { id: format!("{number:032x}").into(), spans: (0..spans).map(span).collect(), negative: 0 }
+}
+
+/// What traces mean: a critical path, and many traces a second.
+pub fn analysed(report: &mut Report) {
+    let now = time::now();
+    let nanos = now.timestamp_nanos_opt().unwrap_or_default();
+    let large = request(0, 10_000, nanos);
+    let paths = repeat(3, 30, || {
+        let began = Instant::now();
+        let path = CriticalPath::of(&large).expect("it has a root");
+        assert!(path.steps.len() > 10);
+        began.elapsed()
+    });
+    report.judged("critical path of a trace of 10 000 spans", paths.words(), "20 ms", paths.p99() <= 20.0);
+    let traces: Vec<Trace> = (0..4_000).map(|i| request(i, 20, nanos)).collect();
+    let spans: usize = traces.iter().map(|t| t.spans.len()).sum();
+    let mut window = Window::new(&[]);
+    let began = Instant::now();
+    for t in &traces {
+        window.take(t, now);
+    }
+    let rate = spans as f64 / began.elapsed().as_secs_f64();
+    report.judged("spans analysed per second of one core", format!("{rate:.0}"), &format!("{LIMIT:.0}"), rate >= LIMIT);
 }

@@ -5,6 +5,7 @@ use super::control::Control;
 use super::forecasting::{Forecasting, News, near};
 use super::foresight::{self, Foresight};
 use super::handle::LoopHandle;
+use super::observing::Observing;
 use super::planning::Planning;
 use super::session::{OpenError, Session};
 use super::watching::Watching;
@@ -17,6 +18,7 @@ use crate::model::finding::{Finding, FindingId};
 use crate::model::incident::Incidents;
 use crate::model::journal::Kind;
 use crate::model::plan::{ActionId, Right};
+use crate::model::service::TraceInsight;
 use crate::model::snapshot::Snapshot;
 use crate::model::time;
 use crate::model::time::Timestamp;
@@ -58,6 +60,8 @@ pub(super) enum Note {
     Foresight(u64, foresight::News),
     /// The watch for anomalies, by number: all incidents, or nothing if it broke down.
     Incidents(u64, Option<Incidents>),
+    /// The analysis of traces, by number: what they mean, or nothing if it broke down.
+    Insight(u64, Option<TraceInsight>),
     /// The kill switch was looked at.
     Killed(Option<Arc<str>>),
 }
@@ -84,6 +88,7 @@ pub(super) struct Engine {
     pub(super) forecasting: Forecasting,
     pub(super) foresight: Foresight,
     pub(super) watching: Watching,
+    pub(super) observing: Observing,
     pub(super) dossiers: HashMap<FindingId, Arc<Dossier>>,
     pub(super) history: History,
     pub(super) rights: BTreeMap<Right, (bool, Timestamp)>,
@@ -145,6 +150,7 @@ impl Engine {
             forecasting: Forecasting::default(),
             foresight: Foresight::default(),
             watching: Watching::default(),
+            observing: Observing::default(),
             dossiers: HashMap::new(),
             history: History::default(),
             rights: BTreeMap::new(),
@@ -218,6 +224,7 @@ impl Engine {
             self.look_ahead();
             self.foresee();
             self.watch();
+            self.show_traces();
         }
     }
 
@@ -234,6 +241,7 @@ impl Engine {
             Note::Nearby(run, news) => self.nearby(run, news),
             Note::Foresight(run, news) => self.foresight(run, news),
             Note::Incidents(run, news) => self.watched(run, news),
+            Note::Insight(run, news) => self.observed(run, news),
             Note::Killed(why) => self.kill_switch_seen(why),
         }
     }
@@ -292,6 +300,7 @@ impl Engine {
             self.control.say(Level::Warning, complaint, now);
         }
         self.session = Some(session);
+        self.observe();
         self.look();
         if has_journal {
             self.write(
@@ -325,6 +334,7 @@ impl Engine {
         self.forecasting.forget();
         self.foresight.open(None);
         self.watching.forget();
+        self.observing.forget();
         self.dossiers.clear();
         self.history = History::default();
         self.rights.clear();
@@ -362,7 +372,7 @@ impl Engine {
             failures: self.foresight.failures(),
             incidents: self.watching.incidents(),
             cases: Arc::default(),
-            insight: Arc::default(),
+            insight: self.observing.insight(),
             queue: self.queue.items(),
             unplanned: Arc::new(self.planning.unplanned()),
             slos: self.options.settings.slo.clone().into(),

@@ -8,6 +8,7 @@ mod flight;
 mod forecasting;
 mod foresight;
 pub mod handle;
+mod observing;
 mod planning;
 mod reading;
 mod record;

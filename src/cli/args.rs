@@ -181,6 +181,17 @@ pub struct DemoArgs {
     /// expired=10%, skew=90s; `prometheus.` in front for Prometheus's; may be repeated.
     #[arg(long, value_name = "FAULT=VALUE")]
     pub fault: Vec<String>,
+    /// Where the shop sends spans of its requests: an OTLP receiver over HTTP. Left out: to this console; with --serve nowhere.
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
+    /// Requests a second of which it sends spans, at most.
+    #[arg(long, value_name = "N", default_value_t = 30.0, value_parser = rate)]
+    pub otlp_rate: f64,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "a number, such as 30".to_owned())?;
+    if (0.0..=10_000.0).contains(&rate) { Ok(rate) } else { Err("between 0 and 10000".into()) }
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -11,6 +11,7 @@ use crate::sim::world::fleet::Size;
 use anyhow::Context as _;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub(super) fn run(cli: &Cli, args: &DemoArgs) -> Done {
@@ -29,6 +30,9 @@ pub(super) fn run(cli: &Cli, args: &DemoArgs) -> Done {
         tempfile::Builder::new().prefix("kansole-demo-").tempdir().context("no temporary directory for the demo")?;
     let kubeconfig = home.path().join("kubeconfig");
     std::fs::write(&kubeconfig, demo.kubeconfig()).with_context(|| format!("{}", kubeconfig.display()))?;
+    if let Some(endpoint) = &args.otlp {
+        export(&runtime, &demo, endpoint, args).map_err(|e| usage(anyhow::anyhow!("--otlp {e}")))?;
+    }
     if args.serve {
         return runtime.block_on(serve(&demo, &kubeconfig));
     }
@@ -38,10 +42,28 @@ pub(super) fn run(cli: &Cli, args: &DemoArgs) -> Done {
     if loaded.settings.slo.is_empty() {
         loaded.settings.slo = objectives();
     }
+    let traces = &mut loaded.settings.traces;
+    if args.otlp.is_none() && traces.url != "none" {
+        // Its own receivers, so that neither another console nor a collector on this machine is in the way.
+        traces.otlp_grpc = free_address().context("no free port to receive traces at")?;
+        traces.otlp_http = free_address().context("no free port to receive traces at")?;
+        export(&runtime, &demo, &format!("http://{}", traces.otlp_http), args)?;
+    }
     let mut options = options(cli, &loaded, &dirs, JournalUse::Open);
     options.connect.kubeconfig = Some(kubeconfig);
     let director: Arc<dyn Director> = demo.director();
     super::console::open(cli, loaded, dirs, options, Some(director), runtime)
+}
+
+/// Has the shop send its spans. However fast its time goes, no more a real second than asked for.
+fn export(runtime: &Runtime, demo: &Demo, endpoint: &str, args: &DemoArgs) -> Result<(), sim::StartError> {
+    let _inside = runtime.enter();
+    demo.export(endpoint, args.otlp_rate / args.speed.max(1.0))
+}
+
+/// An address on loopback that nobody listens at now.
+fn free_address() -> std::io::Result<String> {
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string())
 }
 
 /// The shop's objectives.

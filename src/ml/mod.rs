@@ -13,3 +13,4 @@ pub mod net;
 pub mod pca;
 pub(crate) mod random;
 pub mod rootcause;
+pub mod sketch;

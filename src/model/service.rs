@@ -30,6 +30,8 @@ pub enum MapSource {
     ServiceGraph,
     /// A mesh's: `istio_requests_total`.
     Mesh,
+    /// What services count themselves: `http_server_request_duration_seconds` and its like.
+    Requests,
 }
 
 impl MapSource {
@@ -40,6 +42,7 @@ impl MapSource {
             Self::SpanMetrics => "span metrics",
             Self::ServiceGraph => "service graph metrics",
             Self::Mesh => "mesh metrics",
+            Self::Requests => "request metrics",
         }
     }
 }
@@ -106,9 +109,10 @@ pub struct OperationTime {
 /// Failures that began in one place and travelled to the callers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cascade {
-    /// `[service] operation` where they began: a span that failed although none it called did.
+    /// `[service] operation` where they began: a span that failed although none it called did. Where that was a call that
+    /// nobody's span answered, or whose callee was still at work, the service that was called.
     pub origin: Arc<str>,
-    /// Services from the origin up to the root, the origin first.
+    /// Services from the origin up, as far as it travelled; the origin first.
     pub path: Vec<Arc<str>>,
     /// Traces that went this way.
     pub traces: u64,

@@ -18,6 +18,7 @@ pub mod kubelet;
 pub mod machine;
 pub mod noise;
 pub mod object;
+mod otlp;
 pub mod promql;
 pub mod resource;
 pub mod scenario;

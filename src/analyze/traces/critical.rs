@@ -39,21 +39,7 @@ impl CriticalPath {
     /// Of a trace; `None` if it has no root.
     pub fn of(trace: &Trace) -> Option<Self> {
         let tree = Tree::of(trace)?;
-        let mut steps: Vec<Step> = Vec::new();
-        let mut left = vec![(0, None)];
-        while let Some((node, parent)) = left.pop() {
-            let duration = tree.nodes[node].duration;
-            let at = steps.len();
-            steps.push(Step { span: tree.nodes[node].span, parent, duration, own: duration });
-            left.extend(waited_for(&tree, node).into_iter().map(|child| (child, Some(at))));
-        }
-        for at in 1..steps.len() {
-            if let Some(parent) = steps[at].parent {
-                // Children that seem to overlap a little may add up to a little more than their parent.
-                steps[parent].own = (steps[parent].own - steps[at].duration).max(0);
-            }
-        }
-        Some(Self { steps, roots: tree.roots, mended: tree.mended })
+        Some(Self { steps: steps(&tree, 0), roots: tree.roots, mended: tree.mended })
     }
 
     /// Own time by `[service] operation`, nanoseconds.
@@ -64,6 +50,25 @@ impl CriticalPath {
         }
         sums
     }
+}
+
+/// The critical path of a node of a tree and of what it waited for; the node itself first.
+pub fn steps(tree: &Tree, node: usize) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut left = vec![(node, None)];
+    while let Some((node, parent)) = left.pop() {
+        let duration = tree.nodes[node].duration;
+        let at = steps.len();
+        steps.push(Step { span: tree.nodes[node].span, parent, duration, own: duration });
+        left.extend(waited_for(tree, node).into_iter().map(|child| (child, Some(at))));
+    }
+    for at in 1..steps.len() {
+        if let Some(parent) = steps[at].parent {
+            // Children that seem to overlap a little may add up to a little more than their parent.
+            steps[parent].own = (steps[parent].own - steps[at].duration).max(0);
+        }
+    }
+    steps
 }
 
 /// The children that held a node up, the last one first.

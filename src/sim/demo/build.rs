@@ -39,6 +39,7 @@ pub(super) struct Built {
     pub tsdb: Arc<Tsdb>,
     pub promql: Arc<promql::Engine>,
     pub rules: Arc<Mutex<Rules>>,
+    pub tap: shop::Tap,
 }
 
 /// The faults of both servers.
@@ -73,7 +74,8 @@ impl Built {
             let mut all = platform(&store, &machines, noise);
             (all.pop().expect("the kubelet is the last of the platform"), all)
         };
-        let shop = Box::new(shop::Shop::new(store.clone(), machines.clone(), noise));
+        let tap = shop::Tap::default();
+        let shop = Box::new(shop::Shop::new(store.clone(), machines.clone(), noise, tap.clone()));
         let mut engine = Engine::new(store.clone(), vec![shop, kubelet]);
         engine.advance(clock.now() + seconds(WARM));
         // Before anybody measures: whoever did would see two weeks of work in one second.
@@ -105,7 +107,7 @@ impl Built {
         }
         let play = direct(&store, &machines, servers, &first, clock.now(), &mut engine)?;
         clock.begin();
-        Ok(Self { store, machines, engine, play, faults, tsdb, promql, rules })
+        Ok(Self { store, machines, engine, play, faults, tsdb, promql, rules, tap })
     }
 }
 

@@ -13,6 +13,7 @@ use super::api::faults::unavailable;
 use super::clock::Clock;
 use super::engine::Engine;
 use super::machine::Shared;
+use super::otlp;
 use super::schema;
 use super::serve::{Identity, bind, plain, secured};
 use super::store::Store;
@@ -110,6 +111,7 @@ pub struct Demo {
     play: Arc<Play>,
     authority: String,
     ports: Ports,
+    tap: super::shop::Tap,
     ended: Arc<AtomicBool>,
 }
 
@@ -154,6 +156,7 @@ impl Demo {
             play: built.play,
             authority: identity.authority,
             ports,
+            tap: built.tap,
             ended: Arc::default(),
         };
         if options.speed > 0.0 {
@@ -208,6 +211,23 @@ impl Demo {
     /// Where it is served.
     pub fn ports(&self) -> Ports {
         self.ports
+    }
+
+    /// Sends spans of up to `per_second` of the shop's requests a simulated second to an OTLP receiver over HTTP, such as
+    /// `http://127.0.0.1:4318`; whether it is there or not makes no difference to the simulation. Only the first call
+    /// counts. Needs a tokio runtime.
+    pub fn export(&self, endpoint: &str, per_second: f64) -> Result<(), StartError> {
+        let failed = |why: String| StartError::Serve { what: format!("sending spans to {endpoint}"), why };
+        let url: http::Uri =
+            endpoint.parse().map_err(|e| failed(format!("{e}; give a URL such as http://127.0.0.1:4318")))?;
+        if !matches!(url.scheme_str(), Some("http" | "https")) {
+            return Err(failed("not a URL; give one such as http://127.0.0.1:4318".into()));
+        }
+        let client = reqwest::Client::builder().build().map_err(|e| failed(e.to_string()))?;
+        let (spans, inbox) = tokio::sync::mpsc::channel(otlp::QUEUE);
+        tokio::spawn(otlp::export(client, endpoint.to_owned(), inbox));
+        self.tap.open(spans, per_second);
+        Ok(())
     }
 
     /// Lets `span` pass, however long that takes.

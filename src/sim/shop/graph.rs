@@ -349,7 +349,7 @@ impl Graph {
 }
 
 /// Whether requests come through to a process on the machine.
-fn reached(nodes: &[Node], node: usize) -> bool {
+pub fn reached(nodes: &[Node], node: usize) -> bool {
     nodes.get(node).is_none_or(|n| n.up && n.connected)
 }
 

@@ -10,6 +10,16 @@ pub fn normal(x: f64) -> f64 {
     if x >= 0.0 { 1.0 - upper } else { upper }
 }
 
+/// The number below which the share `p` of standard normal numbers lies, within ±6: [`normal`] the other way round.
+pub fn quantile(p: f64) -> f64 {
+    let (mut low, mut high) = (-6.0, 6.0);
+    for _ in 0..40 {
+        let middle = f64::midpoint(low, high);
+        if normal(middle) < p { low = middle } else { high = middle }
+    }
+    f64::midpoint(low, high)
+}
+
 /// How long something takes: a fixed wait, and after it a log-normal part. The latter stands for a log-normal service
 /// and an exponential wait, matched in their first two moments (Fenton and Wilkinson's way).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -33,6 +43,11 @@ impl Takes {
     /// The mean.
     pub fn mean(self) -> f64 {
         self.fixed + self.mean
+    }
+
+    /// How long it takes for one whose luck is `z`: standard normal numbers give its distribution.
+    pub fn at(self, z: f64) -> f64 {
+        self.fixed + (self.mu + self.sigma * z).exp()
     }
 
     /// Share that takes at most `t`.
@@ -115,6 +130,15 @@ mod tests {
         let until: f64 = (0..4_000).map(|i| (1.0 - t.within(f64::from(i) * 1e-5 + 5e-6)) * 1e-5).sum();
         assert!((t.until(0.04) - until).abs() < 2e-4);
         assert_eq!(Takes::new(5.0, 0.02, 0.6, 0.0).until(2.0), 2.0);
+    }
+
+    #[test]
+    fn quantiles_are_where_the_distribution_says() {
+        for (p, z) in [(0.5, 0.0), (0.975, 1.959_964), (0.01, -2.326_348)] {
+            assert!((quantile(p) - z).abs() < 1e-4, "{p}");
+        }
+        let t = Takes::new(0.1, 0.02, 0.6, 0.01);
+        assert!((t.within(t.at(quantile(0.9))) - 0.9).abs() < 1e-6);
     }
 
     #[test]

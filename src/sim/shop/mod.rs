@@ -11,6 +11,7 @@ mod machines;
 mod manifests;
 mod past;
 mod pod;
+mod requests;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ mod world;
 
 pub use manifests::{age, history, manifests};
 pub use past::{History, settle};
+pub use requests::{Batch, Tap};
 pub use world::World;
 
 use super::clock::{at, seconds};
@@ -30,6 +32,7 @@ use super::store::{Change, Store, What};
 use crate::model::time::Timestamp;
 use graph::{Graph, Node};
 use pod::Pod;
+use requests::{Sampler, Second};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -58,11 +61,12 @@ pub struct Shop {
     /// Pods by namespace and name, as far as they run something.
     seen: BTreeMap<(String, String), Seen>,
     changed: BTreeSet<(String, String)>,
+    requests: Sampler,
 }
 
 impl Shop {
-    /// A shop over these machines.
-    pub fn new(store: Arc<Store>, shared: Shared, noise: Noise) -> Self {
+    /// A shop over these machines, which tells of its requests through the tap.
+    pub fn new(store: Arc<Store>, shared: Shared, noise: Noise, tap: Tap) -> Self {
         let now = store.clock().now_ms();
         Self {
             store,
@@ -75,6 +79,7 @@ impl Shop {
             disks: Vec::new(),
             seen: BTreeMap::new(),
             changed: BTreeSet::new(),
+            requests: Sampler::new(tap, noise.of("shop")),
         }
     }
 
@@ -174,6 +179,21 @@ impl Shop {
             let locked = outside.locked.contains(&process.place);
             pod.life.stuck = locked || pod.life.stuck && pod.behaviour.deadlock > 0.0;
         }
+    }
+
+    /// Draws some of the second's requests, if anybody wants to know of them.
+    fn tell(&mut self, machines: &Machines, now: Timestamp) {
+        if !self.requests.wanted() {
+            return;
+        }
+        let outside = &machines.outside;
+        let factor = |name: &str| {
+            let of = |n: &str| outside.load.get(n).copied().unwrap_or(1.0).max(0.0);
+            of(name) * of("*")
+        };
+        let arrivals = arrivals(&self.graph, now, self.noise, factor);
+        let second = Second::new(&self.graph, &self.pods, &self.nodes, machines.processes.values());
+        self.requests.second(&second, &arrivals, now);
     }
 
     fn entrances(&self, machines: &Machines, now: Timestamp) -> Vec<(usize, f64)> {
@@ -314,6 +334,7 @@ impl Actor for Shop {
         let entrances = self.entrances(&machines, now);
         self.graph.step(&mut self.pods, &self.nodes, &entrances, 1.0);
         self.alone(now);
+        self.tell(&machines, now);
         self.record(&mut machines, now);
         machines::advance(&mut machines, &self.pods, &mut self.disks, 1.0);
     }

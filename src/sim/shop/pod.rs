@@ -15,6 +15,8 @@ pub struct Link {
     pub flow: Option<usize>,
     /// Whom it means to call, for its log.
     pub to: String,
+    /// What it means to call there.
+    pub route: String,
     /// The host in its configuration.
     pub host: String,
     /// Calls a request, seconds it waits, times it tries again, connections (0: no bound).
@@ -272,6 +274,7 @@ fn link<'a>(
     }
     Link {
         flow: graph.flow_of(&space, &name, &call.route),
+        route: call.route.clone(),
         to: name,
         host: shown,
         per: call.per,

@@ -6,13 +6,16 @@ use super::law::{self, Takes};
 use super::pod::{Answer, Cause, Link, Pod};
 
 /// Seconds after which a caller gives up on a machine that does not answer.
-const CONNECT: f64 = 1.0;
+pub const CONNECT: f64 = 1.0;
 
 /// Share of calls that may be tries again, as retry budgets have it.
 const BUDGET: f64 = 0.6;
 
 /// Seconds a caller waits for a connection of its pool.
-const POOL: f64 = 0.5;
+pub const POOL: f64 = 0.5;
+
+/// Seconds it waits before it tries again.
+pub const BACKOFF: f64 = 0.05;
 
 /// One try of a call.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,26 +61,47 @@ pub fn tries(t: &Try, retries: u32) -> f64 {
     1.0 + more.min(BUDGET)
 }
 
+/// What the calls of a link meet in one second.
+pub struct Meets {
+    /// One try.
+    pub attempt: Try,
+    /// Tries in the mean.
+    pub tries: f64,
+    /// Calls a request.
+    pub used: f64,
+    /// Seconds a call takes, with all its tries and its wait for a connection.
+    pub each: f64,
+    /// Share of calls that fail in the end.
+    pub fails: f64,
+    /// Share that gets no connection.
+    pub pool: f64,
+}
+
+/// What the calls of a link meet if `rate` requests a second make them.
+pub fn meet(pod: &Pod, link: &Link, graph: &Graph, rate: f64) -> Meets {
+    let t = attempt(graph, link, pod.node);
+    let many = tries(&t, link.retries);
+    let used = link.per * graph.misses(link);
+    let mut each = t.wait * many + BACKOFF * (many - 1.0);
+    let f = t.fails();
+    // Each try again mends what the try before it missed; the budget allows only so many.
+    let mut fails = (f - (many - 1.0) * (1.0 - f)).max(f.powi(link.retries.cast_signed() + 1)).clamp(0.0, 1.0);
+    let mut pool = 0.0;
+    if link.pool > 0.0 && rate > 0.0 {
+        let busy = rate * used * each / link.pool;
+        pool = (1.0 - 1.0 / busy.max(1.0)).clamp(0.0, 1.0);
+        each = each * (1.0 - pool) + law::wait(each, link.pool, busy).min(POOL) * (1.0 - pool) + POOL * pool;
+        fails = pool + (1.0 - pool) * fails;
+    }
+    Meets { attempt: t, tries: many, used, each, fails, pool }
+}
+
 /// Seconds a route waits for others, and the shares of requests that end with 503 and 504 because of them.
 fn waits(pod: &Pod, route: usize, graph: &Graph, rate: f64) -> (f64, [f64; 2], Option<(f64, Cause)>) {
     let (mut wait, mut fine, mut late_share, mut worst) = (0.0, 1.0, 0.0, None::<(f64, Cause)>);
     for (l, link) in pod.links[route].iter().enumerate() {
-        let t = attempt(graph, link, pod.node);
-        let many = tries(&t, link.retries);
-        let used = link.per * graph.misses(link);
-        let mut each = t.wait * many + 0.05 * (many - 1.0);
+        let Meets { attempt: t, used, each, fails, pool: pool_fails, .. } = meet(pod, link, graph, rate);
         let f = t.fails();
-        // Each try again mends what the try before it missed; the budget allows only so many.
-        let mut fails = (f - (many - 1.0) * (1.0 - f)).max(f.powi(link.retries.cast_signed() + 1)).clamp(0.0, 1.0);
-        let mut pool_fails = 0.0;
-        if link.pool > 0.0 && rate > 0.0 {
-            let busy = rate * used * each / link.pool;
-            pool_fails = (1.0 - 1.0 / busy.max(1.0)).clamp(0.0, 1.0);
-            each = each * (1.0 - pool_fails)
-                + law::wait(each, link.pool, busy).min(POOL) * (1.0 - pool_fails)
-                + POOL * pool_fails;
-            fails = pool_fails + (1.0 - pool_fails) * fails;
-        }
         wait += used * each;
         let share = used.min(1.0) * fails;
         let kind = if pool_fails > 0.5 * fails {

@@ -13,9 +13,10 @@ use std::collections::VecDeque;
 /// A Wednesday evening, when most comes in.
 const START: i64 = 1_790_190_000_000;
 
-struct Bench {
+pub struct Bench {
+    pub tap: Tap,
     store: Arc<Store>,
-    shared: Shared,
+    pub shared: Shared,
     shop: Shop,
     now: Timestamp,
     seen: u64,
@@ -53,7 +54,7 @@ fn process(o: &Value, pod: &str, node: &str, now: Timestamp) -> Process {
 }
 
 impl Bench {
-    fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let now = clock::at(START);
         let noise = Noise::new(seed);
         let store = Arc::new(Store::new(Arc::new(Clock::new(now, 0.0)), noise));
@@ -61,8 +62,9 @@ impl Bench {
         let nodes = World::shop().machines(now);
         let names: Vec<String> = nodes.iter().map(|m| m.name.clone()).collect();
         shared.lock().nodes = nodes.into_iter().map(|m| (m.name.clone(), m)).collect();
-        let shop = Shop::new(store.clone(), shared.clone(), noise);
-        let mut bench = Self { store, shared, shop, now, seen: 0, ooms: BTreeMap::new(), exits: BTreeMap::new() };
+        let tap = Tap::default();
+        let shop = Shop::new(store.clone(), shared.clone(), noise, tap.clone());
+        let mut bench = Self { tap, store, shared, shop, now, seen: 0, ooms: BTreeMap::new(), exits: BTreeMap::new() };
         let mut next = 0;
         for o in manifests().iter().filter(|o| matches!(text(o, "kind"), "Deployment" | "StatefulSet" | "DaemonSet")) {
             let count = if text(o, "kind") == "DaemonSet" {
@@ -87,7 +89,7 @@ impl Bench {
         self.shared.lock().processes.insert(p.place.clone(), p);
     }
 
-    fn run(&mut self, secs: i64) {
+    pub fn run(&mut self, secs: i64) {
         for _ in 0..secs {
             self.now += clock::seconds(1.0);
             let version = self.store.version();
@@ -136,7 +138,7 @@ impl Bench {
         }
     }
 
-    fn flow(&self, name: &str) -> graph::Flow {
+    pub fn flow(&self, name: &str) -> graph::Flow {
         let s = self.shop.graph.services.iter().find(|s| s.name == name).unwrap();
         self.shop.graph.flows[s.first].clone()
     }

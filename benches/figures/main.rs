@@ -3,6 +3,7 @@
 //! Words after `--` choose some: `cargo bench --bench figures -- draw keys`. Times are of this machine at this
 //! moment and are noisy on a shared one; bytes, writes, frames and findings are exact counts.
 
+mod causes;
 mod demo;
 mod failure;
 mod inside;
@@ -18,7 +19,7 @@ mod work;
 use report::Report;
 
 /// Name and measurement.
-const FIGURES: [(&str, fn(&mut Report)); 12] = [
+const FIGURES: [(&str, fn(&mut Report)); 13] = [
     ("start", program::first_frame),
     ("memory", work::memory),
     ("large", program::large),
@@ -31,6 +32,7 @@ const FIGURES: [(&str, fn(&mut Report)); 12] = [
     ("fleet", demo::fleet),
     ("learning", learning::figures),
     ("failure", failure::foreseen),
+    ("causes", causes::told),
 ];
 
 fn main() {

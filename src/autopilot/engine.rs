@@ -6,17 +6,20 @@ use super::forecasting::{Forecasting, News};
 use super::foresight::{self, Foresight};
 use super::handle::LoopHandle;
 use super::planning::Planning;
+use super::reasoning::Reasoning;
 use super::session::{OpenError, Session};
 use super::watching::Watching;
 use super::world::{Command, CommandResult, Detail, Level, Link, World};
 use crate::analyze::Analyzer;
 use crate::execute::{Guard, GuardHistory, KillHandle, Progress, Queue};
 use crate::model::action::{Preview, QueueItem};
+use crate::model::case::Cases;
 use crate::model::dossier::Dossier;
 use crate::model::finding::{Finding, FindingId};
 use crate::model::incident::Incidents;
 use crate::model::journal::Kind;
 use crate::model::plan::{ActionId, Right};
+use crate::model::service::TraceInsight;
 use crate::model::snapshot::Snapshot;
 use crate::model::time;
 use crate::model::time::Timestamp;
@@ -58,6 +61,8 @@ pub(super) enum Note {
     Foresight(u64, foresight::News),
     /// The watch for anomalies, by number: all incidents, or nothing if it broke down.
     Incidents(u64, Option<Incidents>),
+    /// The reasoning about causes, by number: all cases, or nothing if it broke down.
+    Cases(u64, Option<Cases>),
     /// The kill switch was looked at.
     Killed(Option<Arc<str>>),
 }
@@ -87,6 +92,7 @@ pub(super) struct Engine {
     pub(super) forecasting: Forecasting,
     pub(super) foresight: Foresight,
     pub(super) watching: Watching,
+    pub(super) reasoning: Reasoning,
     pub(super) dossiers: HashMap<FindingId, Arc<Dossier>>,
     pub(super) history: History,
     pub(super) rights: BTreeMap<Right, (bool, Timestamp)>,
@@ -148,6 +154,7 @@ impl Engine {
             forecasting: Forecasting::default(),
             foresight: Foresight::default(),
             watching: Watching::default(),
+            reasoning: Reasoning::default(),
             dossiers: HashMap::new(),
             history: History::default(),
             rights: BTreeMap::new(),
@@ -221,6 +228,7 @@ impl Engine {
             self.look_ahead();
             self.foresee();
             self.watch();
+            self.reason(&TraceInsight::default());
         }
     }
 
@@ -236,6 +244,7 @@ impl Engine {
             Note::Forecast(run, news) => self.forecast(run, news),
             Note::Foresight(run, news) => self.foresight(run, news),
             Note::Incidents(run, news) => self.watched(run, news),
+            Note::Cases(run, news) => self.reasoned(run, news),
             Note::Killed(why) => self.kill_switch_seen(why),
         }
     }
@@ -327,6 +336,7 @@ impl Engine {
         self.forecasting.forget();
         self.foresight.open(None);
         self.watching.forget();
+        self.reasoning.forget();
         self.dossiers.clear();
         self.history = History::default();
         self.rights.clear();
@@ -382,7 +392,7 @@ impl Engine {
             predictions: self.forecasting.predictions(),
             failures: self.foresight.failures(),
             incidents: self.watching.incidents(),
-            cases: Arc::default(),
+            cases: self.reasoning.cases(),
             insight: Arc::default(),
             queue: self.queue.items(),
             unplanned: Arc::new(self.planning.unplanned()),

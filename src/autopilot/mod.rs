@@ -9,6 +9,7 @@ mod forecasting;
 mod foresight;
 pub mod handle;
 mod planning;
+mod reasoning;
 mod record;
 mod round;
 pub mod session;

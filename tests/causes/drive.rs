@@ -182,7 +182,8 @@ impl Rig {
         self.book.absorb(&index, &snapshot.nodes, &self.profile, &batch, now);
         self.view.state = SourceState::Live { last: now };
         (self.view.workloads, self.view.pods) = (self.book.workloads(), self.book.pods());
-        (self.view.node_memory, self.view.saturated) = (self.book.nodes(), self.book.saturated());
+        (self.view.node_memory, self.view.node_stolen) = (self.book.nodes(), self.book.stolen());
+        self.view.saturated = self.book.saturated();
         self.view.calls = answers.map_or_else(|_| Arc::from([]), |a| calls::read(&index, &a).into());
     }
 

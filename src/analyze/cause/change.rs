@@ -1,7 +1,7 @@
 //! What somebody changed lately: rollouts, numbers of replicas, workloads that are gone. ConfigMaps and Secrets are not
 //! watched; a restart of a workload that reads one is told with their names.
 
-use crate::model::cluster::{Owner, Workload};
+use crate::model::cluster::Workload;
 use crate::model::object::WorkloadKey;
 use crate::model::pod::ContainerSpec;
 use crate::model::snapshot::Snapshot;
@@ -24,6 +24,8 @@ pub enum What {
     Rollout,
     /// Scaled down by somebody, or to nothing.
     Down,
+    /// Scaled below the least that an autoscaler keeps: not by that one.
+    Against,
     /// Any other number of replicas.
     Scale,
     /// Deleted.
@@ -57,7 +59,7 @@ impl Changes {
     pub fn look(&mut self, snapshot: &Snapshot, now: Timestamp) {
         for w in snapshot.workloads.iter().filter(|w| !w.uid.is_empty()) {
             let changes = match self.known.get(&w.key) {
-                Some(before) => compare(w, before, now),
+                Some(before) => compare(snapshot, w, before, now),
                 None => young(w, now).into_iter().collect(),
             };
             if !changes.is_empty() {
@@ -92,11 +94,18 @@ impl Changes {
         self.recent.iter().flat_map(|(k, list)| list.iter().map(move |c| (k, c)))
     }
 
+    /// The newest number of replicas that somebody set against an autoscaler, of the last minutes.
+    pub fn against(&self, key: &WorkloadKey, now: Timestamp) -> Option<&Change> {
+        self.of(key).iter().rev().find(|c| c.what == What::Against && now - c.at <= FIGHT_SPAN)
+    }
+
     /// How often its number of replicas turned back and forth lately, if two hands are on it.
     pub fn fight(&self, key: &WorkloadKey, now: Timestamp) -> Option<usize> {
         let scales = self.of(key).iter().filter(|c| now - c.at <= FIGHT_SPAN);
-        let ways: Vec<bool> =
-            scales.filter(|c| matches!(c.what, What::Down | What::Scale)).map(|c| c.what == What::Down).collect();
+        let ways: Vec<bool> = scales
+            .filter(|c| matches!(c.what, What::Down | What::Scale | What::Against))
+            .map(|c| c.what != What::Scale)
+            .collect();
         let turns = ways.windows(2).filter(|w| w[0] != w[1]).count();
         (turns >= TURNS).then_some(turns + 1)
     }
@@ -115,7 +124,7 @@ fn young(w: &Workload, now: Timestamp) -> Option<Change> {
     fresh.then(|| rollout(w, &before.template, newest.created))
 }
 
-fn compare(w: &Workload, before: &Known, now: Timestamp) -> Vec<Change> {
+fn compare(snapshot: &Snapshot, w: &Workload, before: &Known, now: Timestamp) -> Vec<Change> {
     let mut found = Vec::new();
     let newest = w.revisions.first();
     let rolled = match (newest.map(|r| r.number), before.revision) {
@@ -129,10 +138,17 @@ fn compare(w: &Workload, before: &Known, now: Timestamp) -> Vec<Change> {
     let (old, new) = (before.desired, w.replicas.desired);
     let daemon = matches!(w.key.kind, crate::model::object::WorkloadKind::DaemonSet);
     if old != new && !daemon {
-        let by = w.owners.iter().find(|o| matches!(o, Owner::Hpa(_) | Owner::Keda(_)));
-        let scaler = by.map(|o| format!("; {o} scales it")).unwrap_or_default();
-        let what = if new == 0 || (new < old) { What::Down } else { What::Scale };
-        found.push(Change { at: now, what, says: format!("scaled from {old} to {new} replicas{scaler}") });
+        let scaler = snapshot.hpas.iter().find(|h| h.target == w.key);
+        let (what, by) = match scaler {
+            Some(h) if new < h.min && new < old => {
+                (What::Against, format!(", below the {} that HPA {} keeps: somebody else did it", h.min, h.name))
+            }
+            Some(h) if new < old => (What::Down, format!("; HPA {} scales it", h.name)),
+            Some(h) => (What::Scale, format!("; HPA {} scales it", h.name)),
+            None if new < old => (What::Down, String::new()),
+            None => (What::Scale, String::new()),
+        };
+        found.push(Change { at: now, what, says: format!("scaled from {old} to {new} replicas{by}") });
     }
     found
 }

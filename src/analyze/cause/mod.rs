@@ -21,6 +21,8 @@ mod group;
 mod rank;
 mod sight;
 mod tell;
+#[cfg(test)]
+mod tests;
 
 use crate::model::case::Cases;
 use crate::model::finding::Finding;
@@ -115,7 +117,7 @@ impl Reasoner {
         self.calls.look(seen, now);
         self.changes.look(&seen.snapshot, now);
         let troubles = self.sight.look(seen, now);
-        let scene = rank::Scene::new(seen, &self.calls, &self.changes, troubles, now);
+        let scene = rank::Scene::new(seen, &self.calls, &self.changes, (troubles, self.sight.robbed()), now);
         let groups = group::groups(&scene);
         self.file.take(&scene, &groups, now)
     }

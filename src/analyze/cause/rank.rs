@@ -3,10 +3,13 @@
 use super::change::{Change, Changes, What};
 use super::sight::{Kind, Symptom, Troubles};
 use super::{Calls, Seen};
+use crate::ml::lag::lagged;
 use crate::model::case::Subject;
 use crate::model::cluster::{NodeTrouble, Owner};
 use crate::model::finding::{self, Fault, Finding};
+use crate::model::incident::Class;
 use crate::model::object::WorkloadKey;
+use crate::model::series::Signal;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::{Timestamp, age};
 use chrono::TimeDelta;
@@ -14,10 +17,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A change is suspect of what begins within this time after it, and this little before: samples date an onset roughly.
-const AFTER: TimeDelta = TimeDelta::minutes(10);
+const AFTER: TimeDelta = TimeDelta::minutes(20);
+const SOON: TimeDelta = TimeDelta::minutes(3);
 const BEFORE: TimeDelta = TimeDelta::seconds(45);
+/// The control plane waits so long for a silent kubelet (`node-monitor-grace-period`).
+const SILENT: TimeDelta = TimeDelta::seconds(40);
 /// Two onsets so near are at the same time, as far as samples can tell.
 const SAME: TimeDelta = TimeDelta::seconds(45);
+/// Courses are compared over this time, at lags of at most so many samples.
+const COMPARED: TimeDelta = TimeDelta::minutes(15);
+const LAGS: usize = 4;
 /// Demand that grew by less than this factor explains nothing.
 const MORE: f64 = 1.8;
 
@@ -63,9 +72,21 @@ pub struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     /// Finds the candidates and who explains whom.
-    pub fn new(seen: &'a Seen, calls: &'a Calls, changes: &'a Changes, troubles: Troubles, now: Timestamp) -> Self {
+    pub fn new<'n>(
+        seen: &'a Seen,
+        calls: &'a Calls,
+        changes: &'a Changes,
+        (troubles, robbed): (Troubles, impl Iterator<Item = (&'n Arc<str>, Timestamp, f64)>),
+        now: Timestamp,
+    ) -> Self {
         let mut scene = Self { seen, calls, changes, troubles, now, candidates: Vec::new() };
         let mut all = scene.places();
+        all.extend(robbed.map(|(node, since, share)| {
+            let what = format!("node {node}: neighbours take {:.0} % of its processors' time", share * 100.0);
+            let said: Arc<str> = format!("{what}, since {}", age(now, since)).into();
+            // Time that nobody wanted hurts nobody: it takes a victim to make a case of it.
+            Candidate { opens: false, ..scene.place(Subject::Node(node.clone()), what, since, 1.1, said) }
+        }));
         let keys = scene.keys();
         all.extend(keys.iter().filter_map(|k| scene.workload(k)));
         let by: Vec<_> = (0..all.len()).map(|i| scene.explained(&all, i)).collect();
@@ -89,7 +110,8 @@ impl<'a> Scene<'a> {
             let empty = self.snapshot().workload(k).is_none_or(|w| w.replicas.desired == 0);
             matches!(c.what, What::Gone | What::Down) && empty && self.calls.callers(k).next().is_some()
         });
-        let gone = gone.map(|(k, _)| k.clone());
+        let fought = self.changes.all().filter(|(k, _)| self.changes.against(k, self.now).is_some());
+        let gone = gone.chain(fought).map(|(k, _)| k.clone());
         self.troubles.keys().cloned().chain(found).chain(odd).chain(gone).collect()
     }
 
@@ -110,7 +132,8 @@ impl<'a> Scene<'a> {
         let told = symptoms.iter().map(|s| s.onset).chain(findings.iter().map(|f| began(f)));
         let first = told.chain(odd.iter().map(|i| i.since)).min();
         let change = self.change(key, first, empty);
-        let onset = first.or(change.filter(|_| empty).map(|c| c.at))?;
+        let against = self.changes.against(key, self.now);
+        let onset = first.or(change.filter(|_| empty).or(against).map(|c| c.at))?;
         let mut own = symptoms.iter().map(|s| weigh(s)).fold(0.0, f64::max);
         own = odd.iter().map(|i| 0.4 * i.severity.clamp(0.0, 1.0)).fold(own, f64::max);
         let mut strong = false;
@@ -122,32 +145,39 @@ impl<'a> Scene<'a> {
             evidence.push(f.title.clone());
         }
         let mut what = findings.iter().max_by(|a, b| weight(&a.fault).0.total_cmp(&weight(&b.fault).0)).map_or_else(
-            || symptoms.first().map_or_else(|| "unusual".to_owned(), |s| s.says.clone()),
+            || {
+                let odd = || odd.first().map_or_else(|| "unusual".to_owned(), |i| i.title.to_string());
+                symptoms.first().map_or_else(odd, |s| s.says.clone())
+            },
             |f| f.title.to_string(),
         );
         let mut subject = Subject::Workload(key.clone());
         // More use of the processor alone hurts nobody.
         let grave = symptoms.iter().any(|s| s.kind != Kind::Cpu) || !findings.is_empty() || !odd.is_empty();
-        let opens = symptoms.iter().any(|s| s.kind.hurts() || s.kind == Kind::Memory)
+        // What nobody suffers from makes no case by itself: it is shown where anomalies are. With a change before it, it does.
+        let quiet = |c: Class| matches!(c, Class::MemoryLeak | Class::SecurityThreat);
+        let opens = symptoms.iter().any(|s| s.kind.hurts())
             || findings.iter().any(|f| weight(&f.fault).0 >= 0.4)
-            || !odd.is_empty()
+            || odd.iter().any(|i| !quiet(i.class))
+            || (grave && change.is_some())
+            || against.is_some()
             || empty;
-        if !grave && !empty {
+        if !grave && !empty && against.is_none() {
             return None;
         }
         let opens = opens || self.demand(key).is_some();
         if let Some(turns) = self.changes.fight(key, self.now) {
             what = format!("its number of replicas was changed {turns} times within five minutes: two hands are on it");
-            (own, strong) = (own.max(0.5) * 2.0, true);
+            (own, strong, subject) = (own.max(0.5) * 2.0, true, changed(key));
             evidence.insert(0, what.as_str().into());
         } else if let Some(change) = change {
             let line = format!("{}, {} before it began", change.says, age(onset, change.at));
             evidence.insert(0, line.into());
             what = if strong { format!("{}; {what}", change.says) } else { change.says.clone() };
-            own = if empty { 1.6 } else { own.max(0.25) * 2.0 };
-            strong = true;
-            subject =
-                Subject::Change(key.clone(), format!("{} {}/{}", key.kind.as_str(), key.namespace, key.name).into());
+            // The longer it went well with the change, the less it is suspect.
+            let soon = if onset - change.at <= SOON { 2.0 } else { 1.6 };
+            own = if empty { 1.6 } else { own.max(0.25) * soon };
+            (strong, subject) = (true, changed(key));
         } else if let Some(s) = self.demand(key) {
             what = format!("it is asked {:.1} times as much as usual, from outside", s.times);
             (own, strong) = (1.2, true);
@@ -181,7 +211,7 @@ impl<'a> Scene<'a> {
             empty || (c.at - onset <= BEFORE && onset - c.at <= AFTER)
         };
         let blamed = |c: &&Change| match c.what {
-            What::Rollout | What::Gone => true,
+            What::Rollout | What::Gone | What::Against => true,
             // An autoscaler answers; a person acts.
             What::Down => empty || !self.is_scaled(key),
             What::Scale => false,
@@ -215,7 +245,9 @@ impl<'a> Scene<'a> {
                     NodeTrouble::PidPressure => (1.1, "is short of process ids"),
                     NodeTrouble::NetworkUnavailable => (1.5, "has no network"),
                 };
-                let onset = since.unwrap_or(self.now);
+                // A node is called lost when its kubelet was silent for a while: it went before.
+                let silent = if *trouble == NodeTrouble::Unknown { SILENT } else { TimeDelta::zero() };
+                let onset = since.map_or(self.now, |at| at - silent);
                 if own > 1.2 {
                     lost.entry(node.zone.clone()).or_default().push((node.name.clone(), onset));
                 }
@@ -297,6 +329,32 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// How far the courses of two speak for the one being the other's cause, 0.6..1: they go along, and the cause does not
+    /// follow its victim. 1 where nothing can be compared.
+    fn along(&self, cause: &WorkloadKey, victim: &WorkloadKey) -> f64 {
+        let course = |key: &WorkloadKey| {
+            let signal = self.symptoms(key).iter().find_map(|s| signal(s.kind))?;
+            let series = self.snapshot().metrics.workloads.get(key)?.history(signal).clone();
+            let step = i64::from(series.step());
+            let from = (self.now - COMPARED).timestamp().div_euclid(step);
+            let slots = (COMPARED.num_seconds() / step) as usize + 1;
+            let mut values = vec![f64::NAN; slots];
+            for (at, v) in series.range(self.now - COMPARED, self.now) {
+                let slot = at.timestamp().div_euclid(step) - from;
+                if let Some(place) = usize::try_from(slot).ok().and_then(|s| values.get_mut(s)) {
+                    *place = v;
+                }
+            }
+            Some(values)
+        };
+        let (Some(a), Some(b)) = (course(cause), course(victim)) else { return 1.0 };
+        match lagged(&a, &b, LAGS) {
+            Some(lag) if lag.significant => (0.6 + 0.4 * lag.r.max(0.0)) * if lag.steps < -1 { 0.8 } else { 1.0 },
+            Some(_) => 0.8,
+            None => 1.0,
+        }
+    }
+
     /// A caller suffers from what it calls; who is called suffers from the demand of its callers.
     fn by_calls(&self, cause: &Candidate, a: &WorkloadKey, victim: &Candidate, b: &WorkloadKey) -> f64 {
         if self.demand(a).is_some() && self.calls.reaches(a, b) {
@@ -308,8 +366,24 @@ impl<'a> Scene<'a> {
         }
         let direct = self.calls.callees(b).any(|c| c == a);
         // A callee that is a little off does not explain a caller that is far off.
-        let enough = if cause.strong { 1.0 } else { (cause.own / victim.own.max(1e-9)).min(1.0) };
+        let enough = if cause.strong { 1.0 } else { (cause.own / victim.own.max(1e-9)).min(1.0) * self.along(a, b) };
         enough * if direct { 0.9 } else { 0.8 }
+    }
+}
+
+fn changed(key: &WorkloadKey) -> Subject {
+    Subject::Change(key.clone(), format!("{} {}/{}", key.kind.as_str(), key.namespace, key.name).into())
+}
+
+/// The signal that shows a symptom.
+fn signal(kind: Kind) -> Option<Signal> {
+    match kind {
+        Kind::Errors => Some(Signal::ErrorRate),
+        Kind::Slow => Some(Signal::LatencyP99),
+        Kind::Demand => Some(Signal::RequestRate),
+        Kind::Cpu => Some(Signal::Cpu),
+        Kind::Memory => Some(Signal::Memory),
+        Kind::Gone | Kind::Short => None,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::model::series::{Series, Signal};
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// What is normal is read from so much of the past, which ends before the trouble.
 const NORMAL: TimeDelta = TimeDelta::minutes(60);
@@ -25,6 +26,8 @@ const FEW_REQUESTS: f64 = 0.3;
 const SHORT: TimeDelta = TimeDelta::seconds(25);
 /// A trouble is over when nothing was seen of it for so long.
 const CALM: TimeDelta = TimeDelta::seconds(90);
+/// A share of the processors' time that neighbours take without anybody minding ends here.
+const STOLEN: f64 = 0.1;
 /// Samples by which a change point may move an onset.
 const NEAR: i32 = 3;
 
@@ -77,11 +80,14 @@ pub type Troubles = BTreeMap<WorkloadKey, Vec<Symptom>>;
 #[derive(Debug, Default)]
 pub struct Sight {
     known: HashMap<(WorkloadKey, Kind), Symptom>,
+    /// Nodes whose processors neighbours take: since when, seen last, and their share.
+    robbed: BTreeMap<Arc<str>, (Timestamp, Timestamp, f64)>,
 }
 
 impl Sight {
     /// Who suffers now.
     pub fn look(&mut self, seen: &Seen, now: Timestamp) -> Troubles {
+        self.nodes(seen, now);
         for w in seen.snapshot.workloads.iter() {
             if let Some((kind, size, says)) = pods(w) {
                 let entry = self.known.entry((w.key.clone(), kind));
@@ -101,6 +107,23 @@ impl Sight {
         }
         all.values_mut().for_each(|list| list.sort_by_key(|s| s.kind));
         all
+    }
+
+    /// Nodes whose processors neighbours on the same machine take: since when, and what share.
+    pub fn robbed(&self) -> impl Iterator<Item = (&Arc<str>, Timestamp, f64)> {
+        self.robbed.iter().map(|(node, (since, _, share))| (node, *since, *share))
+    }
+
+    fn nodes(&mut self, seen: &Seen, now: Timestamp) {
+        for (node, reading) in seen.snapshot.metrics.node_stolen.iter() {
+            if let Some(share) = reading.fresh().filter(|s| *s >= STOLEN) {
+                // The rate covers a window: it began up to a step before it was seen.
+                let step = TimeDelta::seconds(i64::from(seen.snapshot.metrics.step));
+                let entry = self.robbed.entry(node.clone()).or_insert((now - step, now, share));
+                (entry.1, entry.2) = (now, share);
+            }
+        }
+        self.robbed.retain(|_, (_, last, _)| now - *last <= CALM);
     }
 
     /// Signals out of their normal.

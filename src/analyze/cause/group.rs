@@ -99,7 +99,8 @@ fn lies_on(scene: &Scene<'_>, place: &Subject, key: &crate::model::object::Workl
 
 /// Whether two workloads read one ConfigMap.
 fn share(scene: &Scene<'_>, a: &Candidate, b: &Candidate) -> bool {
-    let (Some(x), Some(y)) = (&a.key, &b.key) else { return false };
-    let (Some(v), Some(w)) = (scene.snapshot().workload(x), scene.snapshot().workload(y)) else { return false };
-    x.namespace == y.namespace && v.config_maps.iter().any(|m| w.config_maps.contains(m))
+    let (Some(one), Some(other)) = (&a.key, &b.key) else { return false };
+    let maps = |key| scene.snapshot().workload(key).map(|w| w.config_maps.clone()).unwrap_or_default();
+    let read = maps(other);
+    one.namespace == other.namespace && maps(one).iter().any(|m| read.contains(m))
 }

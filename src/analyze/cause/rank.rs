@@ -134,7 +134,7 @@ impl<'a> Scene<'a> {
         let change = self.change(key, first, empty);
         let against = self.changes.against(key, self.now);
         let onset = first.or(change.filter(|_| empty).or(against).map(|c| c.at))?;
-        let mut own = symptoms.iter().map(|s| weigh(s)).fold(0.0, f64::max);
+        let mut own = symptoms.iter().map(weigh).fold(0.0, f64::max);
         own = odd.iter().map(|i| 0.4 * i.severity.clamp(0.0, 1.0)).fold(own, f64::max);
         let mut strong = false;
         let mut evidence: Vec<Arc<str>> = Vec::new();
@@ -277,7 +277,7 @@ impl<'a> Scene<'a> {
         let evidence = vec![said];
         let (strong, opens, anomalies) = (true, true, Vec::new());
         let (key, by, hurts) = (None, None, 0.0);
-        Candidate { subject, key, what, onset, own, strong, opens, by, evidence, hurts, findings, anomalies }
+        Candidate { subject, key, what, onset, own, strong, by, evidence, hurts, opens, findings, anomalies }
     }
 
     /// Who explains a candidate best.

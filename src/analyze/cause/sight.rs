@@ -105,7 +105,9 @@ impl Sight {
         for ((key, _), s) in self.known.iter().filter(|(_, s)| lasting(s)) {
             all.entry(key.clone()).or_default().push(s.clone());
         }
-        all.values_mut().for_each(|list| list.sort_by_key(|s| s.kind));
+        for list in all.values_mut() {
+            list.sort_by_key(|s| s.kind);
+        }
         all
     }
 

@@ -195,10 +195,10 @@ impl<'a> Scene<'a> {
             onset,
             own,
             strong,
-            opens,
             by: None,
             evidence,
             hurts,
+            opens,
             findings,
             anomalies,
         })

@@ -121,7 +121,7 @@ fn renew(entry: &mut Entry, scene: &Scene<'_>, group: &Group, members: BTreeSet<
     let case = Arc::make_mut(&mut entry.case);
     for c in group.iter().map(|i| &scene.candidates[*i]) {
         if !entry.members.contains(&plain(&c.subject)) {
-            note(case, c.onset, format!("{}: {}", tell::name(&c.subject), c.what));
+            note(case, c.onset, tell::line(&c.subject, &c.what));
         }
         for id in c.findings.iter().filter(|id| !case.findings.contains(id)).cloned().collect::<Vec<_>>() {
             if let Some(f) = scene.seen.findings.iter().find(|f| f.id == id) {

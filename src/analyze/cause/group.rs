@@ -55,7 +55,7 @@ fn head(all: &[Candidate], from: usize) -> usize {
     }
 }
 
-/// Heads that have nothing of their own against them join a neighbour's group: two victims along one path of calls have
+/// More customers at several entrances at once are one cause. Heads that have nothing of their own against them join a neighbour's group: two victims along one path of calls have
 /// one cause, even if it does not show itself. Two with causes of their own stay apart.
 fn join_weak(scene: &Scene<'_>, heads: &mut [usize]) {
     let all = &scene.candidates;
@@ -65,13 +65,14 @@ fn join_weak(scene: &Scene<'_>, heads: &mut [usize]) {
     distinct.sort_by(|a, b| all[*b].strong.cmp(&all[*a].strong).then(all[*b].own.total_cmp(&all[*a].own)));
     for i in 1..distinct.len() {
         let weak = distinct[i];
-        if all[weak].strong {
+        let demand = all[weak].extra > 0.0;
+        if all[weak].strong && !demand {
             continue;
         }
         let near = |other: &usize| {
             heads[*other] == *other
                 && (all[*other].onset - all[weak].onset).abs() <= TOGETHER
-                && neighbours(scene, &all[*other], &all[weak])
+                && if demand { all[*other].extra > 0.0 } else { neighbours(scene, &all[*other], &all[weak]) }
         };
         if let Some(other) = distinct[..i].iter().find(|o| near(o)).copied() {
             heads.iter_mut().filter(|h| **h == weak).for_each(|h| *h = other);

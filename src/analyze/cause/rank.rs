@@ -49,6 +49,8 @@ pub struct Candidate {
     pub hurts: f64,
     /// Whether it is grave enough to make a case of.
     pub opens: bool,
+    /// Requests a second from outside that are more than usual; 0: demand is not what speaks against it.
+    pub extra: f64,
     pub findings: Vec<Arc<str>>,
     pub anomalies: Vec<Arc<str>>,
 }
@@ -89,6 +91,11 @@ impl<'a> Scene<'a> {
         }));
         let keys = scene.keys();
         all.extend(keys.iter().filter_map(|k| scene.workload(k)));
+        // Customers come in by several doors: the one that most came by tells of it best.
+        let most = all.iter().map(|c| c.extra).fold(0.0, f64::max);
+        for c in all.iter_mut().filter(|c| c.extra > 0.0) {
+            c.own = 0.4 + 0.8 * c.extra / most;
+        }
         let by: Vec<_> = (0..all.len()).map(|i| scene.explained(&all, i)).collect();
         all.iter_mut().zip(by).for_each(|(c, by)| c.by = by);
         scene.candidates = all;
@@ -136,7 +143,7 @@ impl<'a> Scene<'a> {
         let onset = first.or(change.filter(|_| empty).or(against).map(|c| c.at))?;
         let mut own = symptoms.iter().map(weigh).fold(0.0, f64::max);
         own = odd.iter().map(|i| 0.4 * i.severity.clamp(0.0, 1.0)).fold(own, f64::max);
-        let mut strong = false;
+        let (mut strong, mut extra) = (false, 0.0);
         let mut evidence: Vec<Arc<str>> = Vec::new();
         for f in &findings {
             let (w, direct) = weight(&f.fault);
@@ -155,7 +162,7 @@ impl<'a> Scene<'a> {
         // More use of the processor alone hurts nobody.
         let grave = symptoms.iter().any(|s| s.kind != Kind::Cpu) || !findings.is_empty() || !odd.is_empty();
         // What nobody suffers from makes no case by itself: it is shown where anomalies are. With a change before it, it does.
-        let quiet = |c: Class| matches!(c, Class::MemoryLeak | Class::SecurityThreat);
+        let quiet = |c: Class| matches!(c, Class::TrafficSpike | Class::MemoryLeak | Class::SecurityThreat);
         let opens = symptoms.iter().any(|s| s.kind.hurts())
             || findings.iter().any(|f| weight(&f.fault).0 >= 0.4)
             || odd.iter().any(|i| !quiet(i.class))
@@ -180,7 +187,7 @@ impl<'a> Scene<'a> {
             (strong, subject) = (true, changed(key));
         } else if let Some(s) = self.demand(key) {
             what = format!("it is asked {:.1} times as much as usual, from outside", s.times);
-            (own, strong) = (1.2, true);
+            (own, strong, extra) = (1.2, true, s.more);
         }
         evidence.extend(symptoms.iter().map(|s| Arc::from(format!("{}, since {}", s.says, age(self.now, s.onset)))));
         evidence.extend(odd.iter().map(|i| i.title.clone()));
@@ -199,6 +206,7 @@ impl<'a> Scene<'a> {
             evidence,
             hurts,
             opens,
+            extra,
             findings,
             anomalies,
         })
@@ -276,8 +284,8 @@ impl<'a> Scene<'a> {
         let findings = findings.map(|f| f.id.clone()).collect();
         let evidence = vec![said];
         let (strong, opens, anomalies) = (true, true, Vec::new());
-        let (key, by, hurts) = (None, None, 0.0);
-        Candidate { subject, key, what, onset, own, strong, by, evidence, hurts, opens, findings, anomalies }
+        let (key, by, hurts, extra) = (None, None, 0.0, 0.0);
+        Candidate { subject, key, what, onset, own, strong, by, evidence, hurts, opens, extra, findings, anomalies }
     }
 
     /// Who explains a candidate best.

@@ -69,6 +69,8 @@ pub struct Symptom {
     pub size: f64,
     /// Observed over normal; only of demand.
     pub times: f64,
+    /// Observed less normal, in the signal's unit.
+    pub more: f64,
     /// For people: what was measured, and what is normal.
     pub says: String,
 }
@@ -91,7 +93,15 @@ impl Sight {
         for w in seen.snapshot.workloads.iter() {
             if let Some((kind, size, says)) = pods(w) {
                 let entry = self.known.entry((w.key.clone(), kind));
-                let s = entry.or_insert(Symptom { kind, onset: now, last: now, size, times: 1.0, says: String::new() });
+                let s = entry.or_insert(Symptom {
+                    kind,
+                    onset: now,
+                    last: now,
+                    size,
+                    times: 1.0,
+                    more: 0.0,
+                    says: String::new(),
+                });
                 if now - s.last > CALM {
                     s.onset = now;
                 }
@@ -175,7 +185,7 @@ impl Sight {
         let says = format!("{} {}, normally {}", signal.title(), show(signal, value), show(signal, normal.median));
         let times = if normal.median > 0.0 { value / normal.median } else { 1.0 };
         if was.is_none_or(|s| size >= s.size || s.last < at) {
-            self.known.insert(id, Symptom { kind, onset, last: at, size, times, says });
+            self.known.insert(id, Symptom { kind, onset, last: at, size, times, more: value - normal.median, says });
         }
     }
 }

@@ -5,6 +5,7 @@ use super::rank::{Candidate, Scene};
 use crate::model::case::{Subject, Suspect};
 use crate::model::context::Context;
 use crate::model::object::WorkloadKey;
+use chrono::TimeDelta;
 use std::sync::Arc;
 
 /// What `something else` weighs beside the scores.
@@ -15,6 +16,8 @@ const SHARP: i32 = 2;
 const LEAST: f64 = 0.02;
 /// Suspects that are told.
 const MOST: usize = 5;
+/// Warnings that came this long before are not of it.
+const NEAR: TimeDelta = TimeDelta::minutes(5);
 /// A first suspect this far ahead needs nothing to tell it from the second.
 const AHEAD: f64 = 4.0;
 
@@ -50,7 +53,8 @@ fn evidence(scene: &Scene<'_>, group: &Group, c: &Candidate) -> Vec<Arc<str>> {
     if let Some(context) = c.key.as_ref().and_then(|k| Context::of(scene.snapshot(), k)) {
         lines.push(context.line(scene.now).into());
         let warning = |e: &Arc<crate::model::cluster::EventRow>| format!("{}: {}", e.reason, e.message).into();
-        lines.extend(context.warnings.iter().take(2).map(warning));
+        let near = context.warnings.iter().filter(|e| e.last >= c.onset - NEAR);
+        lines.extend(near.take(2).map(warning));
     }
     lines
 }
@@ -88,11 +92,15 @@ pub fn title(scene: &Scene<'_>, group: &Group, suspects: &[Suspect]) -> String {
         None => String::new(),
     };
     let Some(first) = suspects.first() else { return who };
-    let cause = match &first.subject {
-        Subject::Node(_) | Subject::Zone(_) => first.what.to_string(),
-        s => format!("{}: {}", name(s), first.what),
-    };
-    if who.is_empty() || who == name(&first.subject) { cause } else { format!("{who} suffer: {cause}") }
+    let cause = line(&first.subject, &first.what);
+    let verb = if hurt.len() > 1 { "suffer" } else { "suffers" };
+    if who.is_empty() || who == name(&first.subject) { cause } else { format!("{who} {verb}: {cause}") }
+}
+
+/// Who and what, without saying who twice.
+pub fn line(subject: &Subject, what: &str) -> String {
+    let name = name(subject);
+    if what.starts_with(&name) { what.to_owned() } else { format!("{name}: {what}") }
 }
 
 /// What would tell the first two suspects apart; empty if nothing needs to.

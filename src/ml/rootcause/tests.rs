@@ -131,7 +131,7 @@ fn a_table_is_ranked_by_how_far_its_worst_column_is_out() {
         measure("e", "cpu", &quiet(1.0, 1), &[f64::NAN, f64::INFINITY]),
     ]);
     assert_eq!(names(&all), ["b", "a", "c"]);
-    assert_eq!((all[0].metric.as_str(), all[2].score), ("mem", 1.0));
+    assert_eq!((all[0].metric.as_str(), all[2].deviation), ("mem", 1.0));
 }
 
 #[test]
@@ -169,7 +169,7 @@ impl Noise {
 
 /// Who calls whom in the shop of the tables, and what a service's latency is at rest, in seconds.
 const SOCKS: [(&str, f64, &[&str]); 7] = [
-    ("front-end", 0.02, &["catalogue", "carts", "orders", "user"]),
+    ("front-end", 0.08, &["catalogue", "carts", "orders", "user"]),
     ("catalogue", 0.004, &[]),
     ("carts", 0.006, &["carts-db"]),
     ("carts-db", 0.002, &[]),
@@ -198,7 +198,7 @@ fn socks(culprit: &str, fault: &str, seed: u64) -> Vec<Measure> {
     };
     for (name, latency, _) in SOCKS {
         let (own, waits) = (name == culprit, waits_for(name, culprit));
-        column(name, "cpu", 0.3, 0.01, &|hurt| match (hurt && own, fault) {
+        column(name, "cpu", 0.3, 0.005, &|hurt| match (hurt && own, fault) {
             (true, "cpu") => 0.9,
             (true, _) => 0.04,
             _ => 0.05,
@@ -206,8 +206,8 @@ fn socks(culprit: &str, fault: &str, seed: u64) -> Vec<Measure> {
         column(name, "mem", 0.01, 0.0, &|hurt| if hurt && own && fault == "mem" { 1.1e9 } else { 3e8 });
         let slower = match fault {
             "cpu" => 0.05,
-            "delay" => 0.3,
-            "loss" => 0.15,
+            "delay" => 0.5,
+            "loss" => 0.4,
             _ => 0.0,
         };
         for family in ["lat_50", "lat_90"] {

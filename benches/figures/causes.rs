@@ -21,8 +21,8 @@ pub fn told(report: &mut Report) {
         let told: Vec<Told> = seeds.iter().map(|seed| learn(lesson, *seed)).collect();
         let words = |t: &Told| {
             let rank = |r: Option<usize>| r.map_or("-".to_owned(), |r| r.to_string());
-            let after = t.first_told.map_or("never".to_owned(), |s| format!("{s} s"));
-            let (named, sure) = (t.first_named, t.sureness.unwrap_or(f64::NAN));
+            let after = t.first_after.map_or("never".to_owned(), |s| format!("{s} s"));
+            let (named, sure) = (t.named_after, t.sureness.unwrap_or(f64::NAN));
             let named = named.map_or("never".to_owned(), |s| format!("{s} s"));
             format!(
                 "rank {}, at the end {} (sure {sure:.2}); named {named}, first for good {after}; {} open",

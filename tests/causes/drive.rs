@@ -276,9 +276,9 @@ const THROTTLED: &str = "sum(rate(container_cpu_cfs_throttled_periods_total{cont
 #[derive(Debug)]
 pub struct Told {
     /// Seconds from the onset until a case had the true cause among its suspects; `None`: never.
-    pub first_named: Option<i64>,
+    pub named_after: Option<i64>,
     /// Seconds from the onset until it was first in the case that hurts most, and stayed so to the end.
-    pub first_told: Option<i64>,
+    pub first_after: Option<i64>,
     /// Its rank a minute after the onset, in the case that hurts most, from 1; `None`: not among its suspects.
     pub rank: Option<usize>,
     /// Its rank at the end, in the same way.
@@ -315,8 +315,8 @@ pub fn learn(lesson: &Lesson, seed: u64) -> Told {
     let began = rig.now();
     rig.play(lesson.name);
     let mut told = Told {
-        first_named: None,
-        first_told: None,
+        named_after: None,
+        first_after: None,
         rank: None,
         rank_at_end: None,
         sureness: None,
@@ -338,14 +338,14 @@ pub fn learn(lesson: &Lesson, seed: u64) -> Told {
         }
         let since = onset.map_or(0, |at| (now - at).num_seconds());
         let named = last.open().any(|c| c.causes.iter().any(|s| is(&s.subject, lesson.cause)));
-        if named && told.first_named.is_none() {
-            told.first_named = Some(since);
+        if named && told.named_after.is_none() {
+            told.named_after = Some(since);
         }
         let rank = rank(&last, lesson.cause);
-        match (rank, told.first_told) {
-            (Some(1), None) => told.first_told = Some(since),
+        match (rank, told.first_after) {
+            (Some(1), None) => told.first_after = Some(since),
             (Some(1), _) => {}
-            _ => told.first_told = None,
+            _ => told.first_after = None,
         }
         if onset.is_some() && since <= 60 {
             told.rank = rank;

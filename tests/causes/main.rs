@@ -9,7 +9,7 @@ fn lesson(name: &str, seed: u64) {
     let lesson = LESSONS.iter().find(|l| l.name == name).expect("a lesson");
     let told = learn(lesson, seed);
     assert_eq!((told.rank, told.rank_at_end), (Some(1), Some(1)), "{}", told.story);
-    assert!(told.first_told.is_some_and(|s| s <= 60), "{:?}: {}", told.first_told, told.story);
+    assert!(told.first_after.is_some_and(|s| s <= 60), "{:?}: {}", told.first_after, told.story);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Words after `--` choose some: `cargo bench --bench figures -- draw keys`. Times are of this machine at this
 //! moment and are noisy on a shared one; bytes, writes, frames and findings are exact counts.
 
+mod causes;
 mod demo;
 mod failure;
 mod inside;
@@ -19,7 +20,7 @@ mod work;
 use report::Report;
 
 /// Name and measurement.
-const FIGURES: [(&str, fn(&mut Report)); 14] = [
+const FIGURES: [(&str, fn(&mut Report)); 15] = [
     ("start", program::first_frame),
     ("memory", work::memory),
     ("large", program::large),
@@ -34,6 +35,7 @@ const FIGURES: [(&str, fn(&mut Report)); 14] = [
     ("failure", failure::foreseen),
     ("traces", traces::received),
     ("insight", traces::analysed),
+    ("causes", causes::told),
 ];
 
 fn main() {

@@ -17,6 +17,7 @@
 
 pub mod anomaly;
 mod case;
+pub mod cause;
 mod crash;
 pub mod failure;
 pub mod forecast;

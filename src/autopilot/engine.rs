@@ -7,12 +7,14 @@ use super::foresight::{self, Foresight};
 use super::handle::LoopHandle;
 use super::observing::Observing;
 use super::planning::Planning;
+use super::reasoning::Reasoning;
 use super::session::{OpenError, Session};
 use super::watching::Watching;
 use super::world::{Command, CommandResult, Detail, Level, Link, World};
 use crate::analyze::Analyzer;
 use crate::execute::{Guard, GuardHistory, KillHandle, Progress, Queue};
 use crate::model::action::{Preview, QueueItem};
+use crate::model::case::Cases;
 use crate::model::dossier::Dossier;
 use crate::model::finding::{Finding, FindingId};
 use crate::model::incident::Incidents;
@@ -62,6 +64,8 @@ pub(super) enum Note {
     Incidents(u64, Option<Incidents>),
     /// The analysis of traces, by number: what they mean, or nothing if it broke down.
     Insight(u64, Option<TraceInsight>),
+    /// The reasoning about causes, by number: all cases, or nothing if it broke down.
+    Cases(u64, Option<Cases>),
     /// The kill switch was looked at.
     Killed(Option<Arc<str>>),
 }
@@ -89,6 +93,7 @@ pub(super) struct Engine {
     pub(super) foresight: Foresight,
     pub(super) watching: Watching,
     pub(super) observing: Observing,
+    pub(super) reasoning: Reasoning,
     pub(super) dossiers: HashMap<FindingId, Arc<Dossier>>,
     pub(super) history: History,
     pub(super) rights: BTreeMap<Right, (bool, Timestamp)>,
@@ -151,6 +156,7 @@ impl Engine {
             foresight: Foresight::default(),
             watching: Watching::default(),
             observing: Observing::default(),
+            reasoning: Reasoning::default(),
             dossiers: HashMap::new(),
             history: History::default(),
             rights: BTreeMap::new(),
@@ -225,6 +231,7 @@ impl Engine {
             self.foresee();
             self.watch();
             self.show_traces();
+            self.reason(&self.observing.insight());
         }
     }
 
@@ -242,6 +249,7 @@ impl Engine {
             Note::Foresight(run, news) => self.foresight(run, news),
             Note::Incidents(run, news) => self.watched(run, news),
             Note::Insight(run, news) => self.observed(run, news),
+            Note::Cases(run, news) => self.reasoned(run, news),
             Note::Killed(why) => self.kill_switch_seen(why),
         }
     }
@@ -335,6 +343,7 @@ impl Engine {
         self.foresight.open(None);
         self.watching.forget();
         self.observing.forget();
+        self.reasoning.forget();
         self.dossiers.clear();
         self.history = History::default();
         self.rights.clear();
@@ -371,8 +380,8 @@ impl Engine {
             predictions: self.forecasting.predictions(),
             failures: self.foresight.failures(),
             incidents: self.watching.incidents(),
-            cases: Arc::default(),
             insight: self.observing.insight(),
+            cases: self.reasoning.cases(),
             queue: self.queue.items(),
             unplanned: Arc::new(self.planning.unplanned()),
             slos: self.options.settings.slo.clone().into(),

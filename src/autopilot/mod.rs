@@ -11,6 +11,7 @@ pub mod handle;
 mod observing;
 mod planning;
 mod reading;
+mod reasoning;
 mod record;
 mod round;
 pub mod session;

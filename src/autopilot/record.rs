@@ -59,9 +59,12 @@ impl Engine {
     pub(super) fn write(&mut self, kind: Kind, action: Option<ActionId>, object: Option<String>, payload: Value) {
         let Some(journal) = self.session.as_ref().and_then(|s| s.journal.clone()) else { return };
         let actor = match kind {
-            Kind::FindingOpened | Kind::FindingClosed | Kind::IncidentOpened | Kind::IncidentEnded => {
-                KANSOLE.to_owned()
-            }
+            Kind::FindingOpened
+            | Kind::FindingClosed
+            | Kind::IncidentOpened
+            | Kind::IncidentEnded
+            | Kind::CaseOpened
+            | Kind::CaseEnded => KANSOLE.to_owned(),
             _ => self.options.actor.clone(),
         };
         let record = Record { at: time::now(), actor, kind, action, object, payload };

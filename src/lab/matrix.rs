@@ -72,8 +72,9 @@ pub struct Matrix {
 impl Matrix {
     /// Reads a table of either layout.
     pub fn read(path: &Path) -> Result<Self, MatrixError> {
-        let rows = rows(path)?;
+        let mut rows = rows(path)?;
         let fault = |line, column, problem: &str| place(path, line, column, problem);
+        time_first(&mut rows);
         let first = |i: usize| rows.get(i).and_then(|r| r.1.get(0)).unwrap_or_default().trim().to_ascii_lowercase();
         let (columns, body) = if first(0) == "microservice" {
             if first(1) != "metric" || first(2) != "statistic" {
@@ -107,7 +108,7 @@ impl Matrix {
         }
         let field = |i: usize| row.get(i).unwrap_or_default().trim();
         let time = field(0);
-        let seconds = time.parse::<f64>().ok().filter(|t| t.is_finite());
+        let seconds = time.parse::<f64>().ok().or_else(|| written(time)).filter(|t| t.is_finite());
         self.times.push(seconds.ok_or_else(|| (1, format!("{time:?} is no time in unix seconds")))?);
         for (i, values) in self.values.iter_mut().enumerate() {
             let text = field(i + 1);
@@ -125,6 +126,35 @@ impl Matrix {
         let step = gaps.get(gaps.len() / 2).copied().unwrap_or(0.0);
         self.times.iter().position(|t| t + step > at).unwrap_or(self.times.len())
     }
+}
+
+/// Moves the column of the time to the front of a plain table, and drops columns that only count rows.
+fn time_first(rows: &mut [(u64, StringRecord)]) {
+    let Some((_, header)) = rows.first() else { return };
+    let name = |i: usize| header.get(i).unwrap_or_default().trim().to_ascii_lowercase();
+    let is_time = |i: &usize| matches!(&*name(*i), "time" | "timestamp" | "datetime" | "date");
+    if name(0) == "microservice" {
+        return;
+    }
+    let Some(time) = (0..header.len()).find(is_time) else { return };
+    let counts = |i: &usize| name(*i).is_empty() || name(*i).starts_with("unnamed:") || name(*i) == "time.1";
+    let others: Vec<usize> = (0..header.len()).filter(|i| *i != time && !counts(i)).collect();
+    if time == 0 && others.len() + 1 == header.len() {
+        return;
+    }
+    let width = header.len();
+    for (_, row) in rows.iter_mut().filter(|(_, r)| r.len() == width) {
+        *row = std::iter::once(&time).chain(&others).map(|i| row.get(*i).unwrap_or_default()).collect();
+    }
+}
+
+/// Unix seconds of a time that is written as a date.
+fn written(time: &str) -> Option<f64> {
+    let plain = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"];
+    let at = chrono::DateTime::parse_from_rfc3339(time).map(|t| t.to_utc()).ok().or_else(|| {
+        plain.iter().find_map(|p| chrono::NaiveDateTime::parse_from_str(time, p).ok()).map(|t| t.and_utc())
+    })?;
+    Some(at.timestamp_micros() as f64 / 1e6)
 }
 
 /// The columns of a plain table. Names are `service_metric`, and both may hold underscores: of all ways to part a name,
@@ -227,6 +257,18 @@ mod tests {
         let expected =
             [("carts", "lat_50"), ("carts", "cpu"), ("front-end", "lat_50"), ("my_db", "cpu"), ("user", "cpu")];
         assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn the_time_is_found_wherever_it_stands_and_however_it_is_written() {
+        for text in [
+            ",a_cpu,timestamp\n0,5,1970-01-01 00:00:10\n1,6,1970-01-01T00:00:11.5Z\n",
+            "Unnamed: 0,Time,a_cpu\n0,10,5\n1,11.5,6\n",
+        ] {
+            let (_dir, path) = file(text);
+            let m = Matrix::read(&path).unwrap();
+            assert_eq!((m.times, m.values, m.columns.len()), (vec![10.0, 11.5], vec![vec![5.0, 6.0]], 1), "{text}");
+        }
     }
 
     #[test]

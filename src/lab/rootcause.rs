@@ -68,7 +68,8 @@ fn after(mut measures: Vec<Measure>, told: bool, onset: usize) -> Vec<Measure> {
     for m in &mut measures {
         let later = m.incident.split_off(onset.min(m.incident.len()));
         let before = std::mem::replace(&mut m.incident, later);
-        if !told {
+        // A column that the normal file lacks or has only gaps in, has its own past.
+        if !told || !m.normal.iter().any(|v| v.is_finite()) {
             m.normal = before;
         }
     }

@@ -107,7 +107,7 @@ pub fn decorrelation_lag(series: &[f64]) -> usize {
 }
 
 /// The finite values, rising.
-pub(super) fn sorted(sample: &[f64]) -> Vec<f64> {
+pub(crate) fn sorted(sample: &[f64]) -> Vec<f64> {
     let mut values: Vec<f64> = sample.iter().copied().filter(|value| value.is_finite()).collect();
     values.sort_by(f64::total_cmp);
     values

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod forecast;
 pub mod forest;
 pub mod iforest;
+pub mod lag;
 pub mod model_file;
 pub mod nab;
 pub mod net;

@@ -3,8 +3,12 @@
 //!
 //! All scores are free of units: a column in milliseconds ranks as it does in seconds.
 
+mod table;
+
 use super::drift::sorted;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+pub use table::by_deviation;
 
 /// Which way a measurement goes when things get worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,51 +72,6 @@ const VIEW: f64 = 0.8;
 const ANCHORS: usize = 2;
 /// Fewer normal values are no normal.
 const FEW: usize = 8;
-
-/// Ranks services by the largest deviation of their measurements (BARO, Pham et al., FSE 2024, with a floor under the
-/// spread that keeps units out), worst first.
-pub fn by_deviation(measures: &[Measure]) -> Vec<Suspect> {
-    let mut best: BTreeMap<&str, (f64, &Measure)> = BTreeMap::new();
-    for m in measures {
-        let normal = sorted(&m.normal);
-        if normal.is_empty() {
-            continue;
-        }
-        let median = quantile(&normal, 0.5);
-        let range = quantile(&normal, 0.75) - quantile(&normal, 0.25);
-        let spread = range.max(0.05 * median.abs());
-        let sign = if m.worse == Worse::Up { 1.0 } else { -1.0 };
-        let values = m.incident.iter().filter(|v| v.is_finite());
-        let Some(most) = values.map(|v| sign * (v - median)).max_by(f64::total_cmp) else { continue };
-        // What was always 0 and no longer is, has no scale of its own: one of the incident's.
-        let own = m.incident.iter().filter(|v| v.is_finite()).fold(0.0, |a: f64, v| a.max((v - median).abs()));
-        let deviation = if spread > 0.0 {
-            most / spread
-        } else if own > 0.0 {
-            most / own
-        } else {
-            0.0
-        };
-        let entry = best.entry(&m.node).or_insert((deviation, m));
-        if deviation > entry.0 {
-            *entry = (deviation, m);
-        }
-    }
-    let mut all: Vec<Suspect> = best
-        .into_iter()
-        .map(|(node, (deviation, m))| Suspect {
-            node: node.to_owned(),
-            metric: m.name(),
-            score: deviation,
-            deviation,
-            alike: 0.0,
-            explained: 0.0,
-            reached: true,
-        })
-        .collect();
-    all.sort_by(|a, b| b.score.total_cmp(&a.score));
-    all
-}
 
 /// What a measurement looks like in normal spreads, upwards being worse.
 #[derive(Debug, Clone)]
@@ -318,151 +277,4 @@ impl<'a> Map<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn measure(node: &str, family: &str, normal: &[f64], incident: &[f64]) -> Measure {
-        let worse = if family == "availability" { Worse::Down } else { Worse::Up };
-        let (node, family, statistic) = (node.into(), family.into(), String::new());
-        Measure { node, family, statistic, worse, normal: normal.to_vec(), incident: incident.to_vec() }
-    }
-
-    /// Forty quiet values around `level`, each series with its own small ripple.
-    fn quiet(level: f64, seed: usize) -> Vec<f64> {
-        (0..40).map(|i| level * (1.0 + 0.03 * (((i + 7 * seed) * 37 % 17) as f64 / 17.0 - 0.5))).collect()
-    }
-
-    fn calls(list: &[(&str, &[&str])]) -> Calls {
-        list.iter().map(|(a, b)| ((*a).to_owned(), b.iter().map(|b| (*b).to_owned()).collect())).collect()
-    }
-
-    /// front calls cart and search, search calls db; db is slow, and its slowness is in all that wait for it.
-    fn shop() -> (Vec<Measure>, Calls) {
-        let course = [0.0, 0.0, 0.5, 1.0, 0.6];
-        let slow = |node: &str, level: f64, more: f64, seed: usize| {
-            let incident: Vec<f64> = course.iter().map(|c| level + more * c).collect();
-            measure(node, "latency", &quiet(level, seed), &incident)
-        };
-        let measures = vec![
-            slow("front", 0.2, 0.1, 1),
-            slow("cart", 0.02, 0.0, 2),
-            slow("search", 0.05, 0.1, 3),
-            slow("db", 0.01, 0.1, 4),
-            slow("elsewhere", 0.01, 0.3, 5),
-        ];
-        (measures, calls(&[("front", &["cart", "search"]), ("search", &["db"]), ("other", &["elsewhere"])]))
-    }
-
-    fn order(ranking: &Ranking) -> Vec<&str> {
-        ranking.suspects.iter().map(|s| &*s.node).collect()
-    }
-
-    #[test]
-    fn the_deepest_callee_that_explains_its_callers_comes_first_and_strangers_last() {
-        let (measures, calls) = shop();
-        let found = by_calls(&measures, &calls, "front", 2).unwrap();
-        assert_eq!((found.symptom.as_str(), order(&found)[0]), ("latency", "db"));
-        let search = found.suspects.iter().find(|s| s.node == "search").unwrap();
-        assert!(search.reached && search.explained > 0.9, "{search:?}");
-        let stranger = found.suspects.iter().position(|s| s.node == "elsewhere").unwrap();
-        assert!(!found.suspects[stranger].reached && stranger >= 3);
-    }
-
-    #[test]
-    fn a_callee_a_little_out_of_its_normal_does_not_take_its_callers_place() {
-        let (mut measures, calls) = shop();
-        measures[3].incident = vec![0.01, 0.01, 0.012, 0.01, 0.0115];
-        let found = by_calls(&measures, &calls, "front", 2).unwrap();
-        assert_eq!(order(&found)[0], "search");
-    }
-
-    #[test]
-    fn nodes_without_measurements_are_looked_through() {
-        let (mut measures, calls) = shop();
-        measures.remove(2);
-        let found = by_calls(&measures, &calls, "front", 2).unwrap();
-        assert_eq!(order(&found)[0], "db");
-    }
-
-    #[test]
-    fn a_callers_view_of_a_service_stands_back_for_the_service() {
-        let (mut measures, mut calls) = shop();
-        measures.remove(3);
-        let mut view = measures[2].clone();
-        view.node = "search.example".into();
-        view.incident.iter_mut().for_each(|v| *v *= 1.05);
-        measures.push(view);
-        calls.get_mut("front").unwrap().insert("search.example".into());
-        let found = by_calls(&measures, &calls, "front", 2).unwrap();
-        assert_eq!(order(&found)[..2], ["search", "search.example"]);
-    }
-
-    #[test]
-    fn units_change_nothing() {
-        let (measures, calls) = shop();
-        let plain = by_calls(&measures, &calls, "front", 2).unwrap();
-        for changed in 0..measures.len() {
-            let mut other = measures.clone();
-            let m = &mut other[changed];
-            m.normal.iter_mut().chain(&mut m.incident).for_each(|v| *v *= 1e6);
-            assert_eq!(order(&by_calls(&other, &calls, "front", 2).unwrap()), order(&plain));
-            assert_eq!(names(&by_deviation(&other)), names(&by_deviation(&measures)));
-        }
-    }
-
-    fn names(all: &[Suspect]) -> Vec<&str> {
-        all.iter().map(|s| &*s.node).collect()
-    }
-
-    #[test]
-    fn without_a_normal_the_values_before_the_onset_are_it() {
-        let (mut measures, calls) = shop();
-        for m in &mut measures {
-            m.normal.clear();
-        }
-        assert_eq!(order(&by_calls(&measures, &calls, "front", 2).unwrap())[0], "db");
-        assert!(by_calls(&measures, &calls, "front", 0).is_none(), "nothing to compare with");
-        assert!(by_calls(&measures, &calls, "nobody", 2).is_none());
-    }
-
-    #[test]
-    fn availability_falls_when_things_get_worse() {
-        let normal: Vec<f64> = (0..40).map(|i| if i % 9 == 0 { 99.9 } else { 100.0 }).collect();
-        let low = [100.0, 100.0, 97.0, 95.0, 99.0];
-        let high = [100.0, 100.0, 100.0, 100.0, 99.9];
-        let measures = vec![
-            measure("front", "availability", &normal, &low),
-            measure("search", "availability", &normal, &low),
-            measure("cart", "availability", &normal, &high),
-        ];
-        let found = by_calls(&measures, &calls(&[("front", &["cart", "search"])]), "front", 2).unwrap();
-        assert_eq!(order(&found)[0], "search");
-    }
-
-    #[test]
-    fn a_table_is_ranked_by_how_far_its_worst_column_is_out() {
-        let all = by_deviation(&[
-            measure("a", "cpu", &quiet(1.0, 1), &[1.0, 1.3]),
-            measure("b", "mem", &quiet(5e8, 2), &[5e8, 9e8]),
-            measure("b", "cpu", &quiet(1.0, 3), &[1.0, 1.0]),
-            measure("c", "errors", &[0.0; 30], &[0.0, 3.0]),
-            measure("d", "cpu", &[], &[7.0]),
-            measure("e", "cpu", &quiet(1.0, 1), &[f64::NAN, f64::INFINITY]),
-        ]);
-        assert_eq!(names(&all), ["b", "a", "c"]);
-        assert_eq!((all[0].metric.as_str(), all[2].score), ("mem", 1.0));
-    }
-
-    #[test]
-    fn circles_of_calls_and_missing_values_have_an_answer() {
-        let (mut measures, mut calls) = shop();
-        calls.insert("db".into(), ["front".to_owned(), "db".into()].into());
-        measures[3].incident[3] = f64::NAN;
-        let found = by_calls(&measures, &calls, "front", 2).unwrap();
-        assert!(found.suspects.iter().all(|s| s.score.is_finite()));
-        for m in &mut measures {
-            m.incident.fill(f64::NAN);
-        }
-        assert!(by_calls(&measures, &calls, "front", 2).is_none());
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ pub mod action;
 pub mod bounds;
 pub mod case;
 pub mod cluster;
+pub mod context;
 pub mod demo;
 pub mod dossier;
 pub mod failure;

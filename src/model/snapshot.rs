@@ -183,6 +183,8 @@ pub struct MetricsView {
     pub slos: Arc<[SloReadings]>,
     /// Share of memory in use per node, 0..1.
     pub node_memory: Arc<HashMap<Arc<str>, Reading>>,
+    /// Share of the processors' time that neighbours on the same machine took per node, 0..1.
+    pub node_stolen: Arc<HashMap<Arc<str>, Reading>>,
     /// Workloads whose p99 lies beyond the last finite bucket of their histogram: the true value is larger.
     pub saturated: Arc<HashSet<WorkloadKey>>,
     /// Two weeks of hours, for forecasts.
@@ -203,6 +205,7 @@ impl Default for MetricsView {
             pods: Arc::default(),
             slos: Arc::from([]),
             node_memory: Arc::default(),
+            node_stolen: Arc::default(),
             saturated: Arc::default(),
             long: Arc::default(),
             calls: Arc::from([]),

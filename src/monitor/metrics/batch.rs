@@ -40,6 +40,8 @@ pub struct Batch {
     pub in_flight: Option<(Outcome, Outcome)>,
     /// Share of memory in use per node.
     pub node_memory: Option<Outcome>,
+    /// Share of the processors' time that neighbours took, per node.
+    pub node_stolen: Option<Outcome>,
 }
 
 async fn ask(client: &PromClient, query: &str) -> Outcome {
@@ -73,10 +75,11 @@ impl Batch {
             ask_some(client, live.memory.as_deref()),
             ask_some(client, live.sampled.as_deref()),
         );
-        let rest = join(ask_some(client, live.node_memory.as_deref()), ask(client, "vector(1)"));
-        let ((cpu, memory, sampled), families, in_flight, (node_memory, alive)) =
+        let nodes = join(ask_some(client, live.node_memory.as_deref()), ask_some(client, live.node_stolen.as_deref()));
+        let rest = join(nodes, ask(client, "vector(1)"));
+        let ((cpu, memory, sampled), families, in_flight, ((node_memory, node_stolen), alive)) =
             futures::future::join4(usage, families, in_flight, rest).await;
-        Self { alive: Some(alive), cpu, memory, sampled, families, in_flight, node_memory }
+        Self { alive: Some(alive), cpu, memory, sampled, families, in_flight, node_memory, node_stolen }
     }
 
     /// The error that says the whole server is lost: every query failed, and not because of the query.
@@ -93,7 +96,8 @@ impl Batch {
     }
 
     fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
-        let single = [&self.alive, &self.cpu, &self.memory, &self.sampled, &self.node_memory].into_iter().flatten();
+        let single = [&self.alive, &self.cpu, &self.memory, &self.sampled, &self.node_memory, &self.node_stolen];
+        let single = single.into_iter().flatten();
         let families = self
             .families
             .iter()

@@ -26,6 +26,7 @@ pub struct Book {
     seen: Seen,
     seen_in_flight: Seen,
     nodes: HashMap<Arc<str>, Reading>,
+    stolen: HashMap<Arc<str>, Reading>,
     pods: Arc<HashMap<PodKey, PodUsage>>,
     saturated: HashSet<WorkloadKey>,
 }
@@ -54,6 +55,7 @@ impl Book {
             seen: Seen::new(),
             seen_in_flight: Seen::new(),
             nodes: HashMap::new(),
+            stolen: HashMap::new(),
             pods: Arc::default(),
             saturated: HashSet::new(),
         }
@@ -97,6 +99,11 @@ impl Book {
         Arc::new(self.nodes.clone())
     }
 
+    /// Share of the processors' time that neighbours took, per node.
+    pub fn stolen(&self) -> Arc<HashMap<Arc<str>, Reading>> {
+        Arc::new(self.stolen.clone())
+    }
+
     /// Workloads whose p99 lies beyond the last finite bucket.
     pub fn saturated(&self) -> Arc<HashSet<WorkloadKey>> {
         Arc::new(self.saturated.clone())
@@ -126,7 +133,8 @@ impl Book {
         self.take_usage(index, profile, batch, clock);
         self.take_requests(index, profile, batch, clock);
         self.take_in_flight(index, profile, batch, clock);
-        self.take_nodes(nodes, batch.node_memory.as_ref(), clock);
+        take_nodes(&mut self.nodes, nodes, batch.node_memory.as_ref(), clock);
+        take_nodes(&mut self.stolen, nodes, batch.node_stolen.as_ref(), clock);
         self.forget(index, now);
     }
 
@@ -150,7 +158,7 @@ impl Book {
                 }
             }
         }
-        for reading in self.nodes.values_mut() {
+        for reading in self.nodes.values_mut().chain(self.stolen.values_mut()) {
             if let Some(new) = age(reading) {
                 *reading = new;
             }
@@ -320,21 +328,22 @@ impl Book {
             self.seen_in_flight.extend(known.map(|p| index.pods[p].key.clone()));
         }
     }
+}
 
-    fn take_nodes(&mut self, nodes: &[Arc<NodeRow>], outcome: Option<&Outcome>, clock: Clock) {
-        let old = std::mem::take(&mut self.nodes);
-        let Some(outcome) = outcome else { return };
-        let of = |s: &Sample| Some((Arc::<str>::from(s.labels.get("node")?), s.value.float()?));
-        let found: HashMap<Arc<str>, f64> =
-            outcome.as_ref().map(|list| list.iter().filter_map(of).collect()).unwrap_or_default();
-        for node in nodes {
-            let reading = match (outcome, found.get(&node.name)) {
-                (Err(e), _) => Reading::Failed { why: e.to_string().into() },
-                (Ok(_), Some(v)) => Reading::from_sample(*v, clock.now, clock.now, clock.fresh_for),
-                (Ok(_), None) => Sum::Nothing.reading(old.get(&node.name).and_then(Reading::last), clock),
-            };
-            self.nodes.insert(node.name.clone(), reading);
-        }
+/// Takes one number of every node.
+fn take_nodes(known: &mut HashMap<Arc<str>, Reading>, nodes: &[Arc<NodeRow>], outcome: Option<&Outcome>, clock: Clock) {
+    let old = std::mem::take(known);
+    let Some(outcome) = outcome else { return };
+    let of = |s: &Sample| Some((Arc::<str>::from(s.labels.get("node")?), s.value.float()?));
+    let found: HashMap<Arc<str>, f64> =
+        outcome.as_ref().map(|list| list.iter().filter_map(of).collect()).unwrap_or_default();
+    for node in nodes {
+        let reading = match (outcome, found.get(&node.name)) {
+            (Err(e), _) => Reading::Failed { why: e.to_string().into() },
+            (Ok(_), Some(v)) => Reading::from_sample(*v, clock.now, clock.now, clock.fresh_for),
+            (Ok(_), None) => Sum::Nothing.reading(old.get(&node.name).and_then(Reading::last), clock),
+        };
+        known.insert(node.name.clone(), reading);
     }
 }
 

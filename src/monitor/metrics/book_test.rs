@@ -43,6 +43,7 @@ fn batch(pods: &[&str], now: Timestamp, age: f64, bad: f64) -> Batch {
         }],
         in_flight: None,
         node_memory: None,
+        node_stolen: None,
     }
 }
 

@@ -230,6 +230,7 @@ impl Collector {
             pods: self.book.pods(),
             slos: self.kept.iter().map(|k| k.readings.clone()).collect(),
             node_memory: self.book.nodes(),
+            node_stolen: self.book.stolen(),
             saturated: self.book.saturated(),
             long: self.long.clone(),
             calls: self.calls.clone(),

@@ -34,6 +34,8 @@ pub struct Live {
     pub in_flight: Option<(String, String)>,
     /// Share of memory in use per node.
     pub node_memory: Option<String>,
+    /// Share of the processors' time that neighbours on the same machine took, per node.
+    pub node_stolen: Option<String>,
 }
 
 impl Live {
@@ -52,6 +54,7 @@ impl Live {
                 (format!("sum by ({clause}) ({metric})"), format!("max by ({clause}) (timestamp({metric}))"))
             }),
             node_memory: profile.node_memory.and_then(|n| node_memory(profile, n)),
+            node_stolen: profile.node_memory.and_then(|n| node_stolen(profile, n)),
         }
     }
 }
@@ -135,6 +138,24 @@ fn node_memory(profile: &Profile, source: NodeMemory) -> Option<String> {
             )
         }
     })
+}
+
+/// Share of the processors' time that the hypervisor gave to others, per node; the label is `node`. Only node-exporter tells.
+fn node_stolen(profile: &Profile, source: NodeMemory) -> Option<String> {
+    let (cluster, window) = (profile.cluster.as_deref().unwrap_or_default(), profile.window_s());
+    let rate = |of: &str, by: &str| {
+        format!("sum by ({by}) (rate(node_cpu_seconds_total{{{}}}[{window}s]))", join([of, cluster]))
+    };
+    let share = |by: &str| format!("{} / {}", rate("mode=\"steal\"", by), rate("", by));
+    match source {
+        NodeMemory::ExporterByNode => Some(share("node")),
+        NodeMemory::ExporterByUname => Some(format!(
+            "max by (node) (label_replace(({}) * on (instance) group_left (nodename) \
+             max by (instance, nodename) (node_uname_info{{{cluster}}}), \"node\", \"$1\", \"nodename\", \"(.*)\"))",
+            share("instance")
+        )),
+        NodeMemory::Cadvisor => None,
+    }
 }
 
 /// Matchers that limit a query to some pods (or workloads) of a namespace: one set per pair of label names,

@@ -1,0 +1,178 @@
+//! Cases and their causes beside the loop: a thread of its own looks at each new picture and reports when something changed.
+
+use super::engine::{Engine, Note};
+use super::world::Level;
+use crate::analyze::cause::{Reasoner, Seen};
+use crate::model::case::{Case, Cases};
+use crate::model::journal::Kind;
+use crate::model::service::TraceInsight;
+use crate::model::time;
+use crate::model::time::Timestamp;
+use chrono::TimeDelta;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc;
+
+/// Two looks are at least this far apart: a changing cluster publishes several times a second.
+const SPACING: TimeDelta = TimeDelta::seconds(2);
+
+/// State of the reasoning.
+#[derive(Debug, Default)]
+pub(super) struct Reasoning {
+    known: Arc<Cases>,
+    /// Tells threads apart, so that one of a cluster that was left is not heard.
+    run: u64,
+    /// What is seen, for the thread, which ends with this.
+    thread: Option<Sender<Seen>>,
+    broken: bool,
+    looked: Option<Timestamp>,
+}
+
+impl Reasoning {
+    /// What is known.
+    pub(super) fn cases(&self) -> Arc<Cases> {
+        self.known.clone()
+    }
+
+    /// Forgets everything: the next cluster has other cases.
+    pub(super) fn forget(&mut self) {
+        *self = Self { run: self.run, ..Self::default() };
+    }
+
+    fn start(&mut self, notes: &mpsc::Sender<Note>) {
+        self.run += 1;
+        let (run, notes) = (self.run, notes.clone());
+        let (seen, inbox) = channel();
+        let work = move || {
+            super::stand_back();
+            work(run, &inbox, &notes);
+        };
+        match std::thread::Builder::new().name("causes".into()).spawn(work) {
+            Ok(_) => self.thread = Some(seen),
+            Err(e) => tracing::warn!("no thread for the causes: {e}"),
+        }
+    }
+}
+
+/// What the thread does. It ends when nobody sends it pictures or hears it any more.
+fn work(run: u64, inbox: &Receiver<Seen>, notes: &mpsc::Sender<Note>) {
+    let mut reasoner = Reasoner::new();
+    let mut told = Cases::default();
+    while let Ok(seen) = inbox.recv() {
+        let seen = inbox.try_iter().last().unwrap_or(seen);
+        let made = catch_unwind(AssertUnwindSafe(|| reasoner.look(&seen, time::now())));
+        let Ok(cases) = made else {
+            tracing::error!("the reasoning about causes ended abnormally");
+            let _ = notes.blocking_send(Note::Cases(run, None));
+            return;
+        };
+        if cases != told {
+            told = cases.clone();
+            if notes.blocking_send(Note::Cases(run, Some(cases))).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Who calls whom by the service map that traces tell.
+fn edges(insight: &TraceInsight) -> Arc<[(crate::model::object::WorkloadKey, crate::model::object::WorkloadKey)]> {
+    let map = &insight.map;
+    let end = |i: usize| map.nodes.get(i)?.workload.clone();
+    map.edges.iter().filter(|e| !e.detached).filter_map(|e| Some((end(e.from)?, end(e.to)?))).collect()
+}
+
+impl Engine {
+    /// Hands what is known to the reasoning, unless it looked a moment ago.
+    pub(super) fn reason(&mut self, insight: &TraceInsight) {
+        let now = time::now();
+        let r = &mut self.reasoning;
+        if r.looked.is_some_and(|at| now - at < SPACING && now >= at) {
+            return;
+        }
+        if r.thread.is_none() && !r.broken {
+            r.start(&self.notes);
+        }
+        let Some(thread) = &r.thread else { return };
+        r.looked = Some(now);
+        let items = self.queue.items();
+        let proposed = items.iter().filter(|i| i.pending());
+        // A thread that broke down has said so.
+        let _ = thread.send(Seen {
+            snapshot: self.snapshot.clone(),
+            findings: self.findings.clone(),
+            incidents: self.watching.incidents(),
+            edges: edges(insight),
+            proposals: proposed.map(|i| (i.proposal.finding.clone(), Arc::from(&*i.proposal.title))).collect(),
+        });
+    }
+
+    /// Hears of the cases; what opened and ended since they were last heard is journalled.
+    pub(super) fn reasoned(&mut self, run: u64, news: Option<Cases>) {
+        if run != self.reasoning.run || self.reasoning.thread.is_none() {
+            return;
+        }
+        let Some(news) = news else {
+            (self.reasoning.thread, self.reasoning.broken) = (None, true);
+            self.reasoning.known = Arc::default();
+            self.control.say(Level::Error, "no causes: the reasoning about them broke down", time::now());
+            return;
+        };
+        let news = Arc::new(news);
+        let before = std::mem::replace(&mut self.reasoning.known, news.clone());
+        for case in news.open().filter(|c| before.open().all(|b| b.id != c.id)) {
+            self.write(Kind::CaseOpened, None, subject(case), payload(case));
+        }
+        for b in before.open().filter(|b| news.open().all(|c| c.id != b.id)) {
+            let case = news.all.iter().find(|c| c.id == b.id).unwrap_or(b);
+            self.write(Kind::CaseEnded, None, subject(case), payload(case));
+        }
+    }
+}
+
+fn subject(case: &Case) -> Option<String> {
+    case.affected.first().map(ToString::to_string)
+}
+
+fn payload(case: &Case) -> serde_json::Value {
+    serde_json::json!({
+        "id": case.id, "title": case.title, "since": case.since, "ended": case.ended, "causes": case.causes,
+        "findings": case.findings, "anomalies": case.anomalies, "affected": case.affected,
+        "would_tell": case.would_tell, "recommendation": case.recommendation,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::cluster::NodeTrouble;
+    use crate::model::fixtures;
+
+    #[test]
+    fn the_thread_tells_of_a_case_once_and_ends_when_nothing_is_sent_any_more() {
+        let mut snapshot = fixtures::snapshot(vec![fixtures::deployment("cart", vec![], vec![])]);
+        let mut nodes = snapshot.nodes.to_vec();
+        let node = Arc::make_mut(nodes.first_mut().expect("the fixture has a node"));
+        node.troubles = Box::from([(NodeTrouble::DiskPressure, Some(time::now()), Arc::from("full"))]);
+        let name = node.name.clone();
+        snapshot.nodes = nodes.into();
+        let seen = Seen {
+            snapshot: Arc::new(snapshot),
+            findings: Arc::from([]),
+            incidents: Arc::default(),
+            edges: Arc::from([]),
+            proposals: Arc::from([]),
+        };
+        let (pictures, inbox) = channel();
+        let (notes, mut heard) = mpsc::channel(16);
+        let thread = std::thread::spawn(move || work(3, &inbox, &notes));
+        pictures.send(seen).unwrap();
+        let Some(Note::Cases(3, Some(told))) = heard.blocking_recv() else { panic!("another note") };
+        let case = told.open().next().expect("a case");
+        assert_eq!(case.causes[0].subject, crate::model::case::Subject::Node(name));
+        drop(pictures);
+        thread.join().unwrap();
+        assert!(heard.blocking_recv().is_none());
+    }
+}

@@ -8,7 +8,7 @@ use super::handle::LoopHandle;
 use super::planning::Planning;
 use super::session::{OpenError, Session};
 use super::watching::Watching;
-use super::world::{Command, CommandResult, Detail, Level, Link, World};
+use super::world::{Command, CommandResult, Detail, Full, Level, Link, World};
 use crate::analyze::Analyzer;
 use crate::execute::{Guard, GuardHistory, KillHandle, Progress, Queue};
 use crate::model::action::{Preview, QueueItem};
@@ -21,9 +21,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::time;
 use crate::model::time::Timestamp;
 use crate::monitor;
-use crate::monitor::detail::LogRequest;
 use crate::plan::history::History;
-use futures::TryStreamExt as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,7 +118,7 @@ pub(super) struct Engine {
 /// The receiving ends that the loop listens to.
 pub(super) struct Inbox {
     pub(super) commands: mpsc::Receiver<(Command, oneshot::Sender<CommandResult>)>,
-    pub(super) details: mpsc::Receiver<(Detail, oneshot::Sender<Result<String, String>>)>,
+    pub(super) details: mpsc::Receiver<(Detail, oneshot::Sender<Result<Full, String>>)>,
     pub(super) notes: mpsc::Receiver<Note>,
 }
 
@@ -342,23 +340,8 @@ impl Engine {
         self.dirty = true;
     }
 
-    fn read_in_full(&self, detail: Detail, reply: oneshot::Sender<Result<String, String>>) {
-        let Some(session) = &self.session else {
-            let _ = reply.send(Err("not connected".into()));
-            return;
-        };
-        let client = session.conn.read.clone();
-        tokio::spawn(async move {
-            let text = match detail {
-                Detail::Yaml(object) => monitor::detail::yaml(&client, &object).await,
-                Detail::Logs { pod, container, previous, tail } => {
-                    let container = container.map(|c| c.to_string());
-                    let wanted = LogRequest { pod, container, previous, tail, follow: false };
-                    log_text(&client, &wanted).await
-                }
-            };
-            let _ = reply.send(text.map_err(|e| e.to_string()));
-        });
+    fn read_in_full(&self, detail: Detail, reply: oneshot::Sender<Result<Full, String>>) {
+        super::details::answer(self.session.as_ref().map(|s| s.conn.read.clone()), detail, reply);
     }
 
     fn publish(&mut self) {
@@ -425,10 +408,4 @@ async fn changed(session: &mut Option<Session>) {
         Some(s) => s.changed().await,
         None => std::future::pending().await,
     }
-}
-
-/// The last lines of a log as one text.
-async fn log_text(client: &kube::Client, wanted: &LogRequest) -> Result<String, monitor::detail::DetailError> {
-    let lines: Vec<String> = monitor::detail::logs(client, wanted).await?.try_collect().await?;
-    Ok(if lines.is_empty() { "the log is empty".to_owned() } else { lines.join("\n") })
 }

@@ -3,6 +3,7 @@
 mod act;
 pub mod control;
 mod decide;
+mod details;
 mod engine;
 mod flight;
 mod forecasting;

@@ -11,6 +11,7 @@ mod process;
 mod program;
 mod pty;
 mod report;
+mod requests;
 mod server;
 mod synthetic;
 mod work;
@@ -18,11 +19,12 @@ mod work;
 use report::Report;
 
 /// Name and measurement.
-const FIGURES: [(&str, fn(&mut Report)); 12] = [
+const FIGURES: [(&str, fn(&mut Report)); 13] = [
     ("start", program::first_frame),
     ("memory", work::memory),
     ("large", program::large),
     ("draw", work::drawing),
+    ("requests", requests::drawing),
     ("idle", program::idle),
     ("keys", program::keys),
     ("ingest", work::ingestion),

@@ -56,17 +56,17 @@ fn path(trace: &Trace) -> TracePath {
 fn mended(m: &Mended, roots: usize) -> Vec<Arc<str>> {
     let other = roots.saturating_sub(1);
     [
-        (other, "more roots: the path is that of the main one"),
-        (m.duplicates, "spans came with an id that was there already: the last one counts"),
-        (m.orphans, "spans name a parent that is not in the trace"),
-        (m.apart, "spans are not reached from the main root"),
-        (m.moved, "spans were moved into their caller's time: two clocks disagreed"),
-        (m.cut, "spans were cut to the time of the one that waited"),
-        (m.outside, "spans lie outside of their parent's time: nobody waited for them"),
+        (other, "further roots; the path is that of the main one"),
+        (m.duplicates, "ids that came more than once; the last span counts"),
+        (m.orphans, "spans whose parent is not in the trace"),
+        (m.apart, "spans that the main root does not reach"),
+        (m.moved, "spans moved into their caller's time, for two clocks disagreed"),
+        (m.cut, "spans cut to the time of the one that waited"),
+        (m.outside, "spans outside of their parent's time, for which nobody waited"),
     ]
     .into_iter()
     .filter(|(n, _)| *n > 0)
-    .map(|(n, what)| format!("{n} {what}").into())
+    .map(|(n, what)| format!("{what}: {n}").into())
     .collect()
 }
 
@@ -87,7 +87,7 @@ mod tests {
         answer(None, Detail::Path(trace), tx);
         let Ok(Ok(Full::Path(path))) = rx.await else { panic!("no path") };
         assert_eq!(path.steps, [PathStep { span: 0, own: 20 }, PathStep { span: 1, own: 80 }]);
-        assert!(path.mended.iter().any(|m| m.contains("1 spans name a parent")), "{:?}", path.mended);
+        assert!(path.mended.iter().any(|m| **m == *"spans whose parent is not in the trace: 1"), "{:?}", path.mended);
         let (tx, rx) = oneshot::channel();
         let node = crate::model::object::ObjectRef::cluster(crate::model::object::Resource::NODES, "n1");
         answer(None, Detail::Yaml(node), tx);

@@ -139,7 +139,7 @@ fn retries(trace: &Trace, below: &[Vec<usize>]) -> HashSet<usize> {
                 all.insert(child);
             }
             if span.error {
-                failed.insert(what, span.end());
+                failed.entry(what).and_modify(|end| *end = span.end().min(*end)).or_insert(span.end());
             }
         }
     }

@@ -106,7 +106,7 @@ fn test((word, quoted): &(String, bool)) -> Option<(bool, Test)> {
         Test::Attribute(key.to_owned(), value, exact)
     } else {
         match rest.split_once(':') {
-            Some(("service" | "svc", "") | ("op" | "operation", "")) => return None,
+            Some(("service" | "svc" | "op" | "operation", "")) => return None,
             Some(("service" | "svc", text)) => {
                 let (text, exact) = needle(text);
                 Test::Service(text, exact)

@@ -202,7 +202,9 @@ fn order(layers: &mut [Vec<Slot>], links: &mut [Vec<Link>]) {
                 links[l - 1].iter_mut().for_each(|k| k.to = at[k.to]);
             }
             if let Some(links) = links.get_mut(l) {
-                links.iter_mut().for_each(|k| k.from = at[k.from]);
+                for k in links {
+                    k.from = at[k.from];
+                }
             }
         }
         let now = crossings(layers, links);
@@ -257,7 +259,7 @@ fn rows(layers: &[Vec<Slot>], links: &[Vec<Link>]) -> Vec<Vec<usize>> {
         let mut own = Vec::with_capacity(slots.len());
         for (i, (sum, n)) in sums.into_iter().enumerate() {
             let last = longest.saturating_sub(slots.len() - i);
-            let wanted = if n == 0 { next } else { (sum / n).min(last) };
+            let wanted = usize::checked_div(sum, n).map_or(next, |mean| mean.min(last));
             let row = wanted.max(next);
             own.push(row);
             next = row + 1;

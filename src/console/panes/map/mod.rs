@@ -161,7 +161,7 @@ impl Map {
         l
     }
 
-    fn empty(&self, frame: &mut Frame, area: Rect, ctx: &Ctx, world: &World) {
+    fn empty(frame: &mut Frame, area: Rect, ctx: &Ctx, world: &World) {
         let mut l = Lines::default();
         l.text("Nobody measures calls between services here.", Role::Title);
         l.text(
@@ -280,7 +280,7 @@ impl Pane for Map {
     fn view(&self, frame: &mut Frame, area: Rect, ctx: &Ctx) {
         let Some(world) = &self.world else { return };
         if self.chart.map.nodes.is_empty() {
-            self.empty(frame, area, ctx, world);
+            Self::empty(frame, area, ctx, world);
             return;
         }
         let Some(selected) = self.selected() else { return };

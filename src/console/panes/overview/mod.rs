@@ -113,8 +113,9 @@ impl Overview {
         };
         let buf = frame.buffer_mut();
         let counts = [("incidents", world.cases.open().count()), ("anomalies", world.incidents.open().count())];
-        let more: String = counts.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!(", {what} {n}")).collect();
-        let title = format!("Findings {}{more}", world.findings.len());
+        let more = counts.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{what} {n}"));
+        let all: Vec<String> = std::iter::once(format!("Findings {}", world.findings.len())).chain(more).collect();
+        let title = all.join(", ");
         rule(buf, ctx.theme, area, &title, &note, ctx.focused);
         let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
         let empty = sections::nothing_found(world, !self.filter.is_empty());

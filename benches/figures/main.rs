@@ -12,6 +12,7 @@ mod process;
 mod program;
 mod pty;
 mod report;
+mod requests;
 mod server;
 mod synthetic;
 mod traces;
@@ -20,11 +21,12 @@ mod work;
 use report::Report;
 
 /// Name and measurement.
-const FIGURES: [(&str, fn(&mut Report)); 15] = [
+const FIGURES: [(&str, fn(&mut Report)); 16] = [
     ("start", program::first_frame),
     ("memory", work::memory),
     ("large", program::large),
     ("draw", work::drawing),
+    ("requests", requests::drawing),
     ("idle", program::idle),
     ("keys", program::keys),
     ("ingest", work::ingestion),

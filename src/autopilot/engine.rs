@@ -10,7 +10,7 @@ use super::planning::Planning;
 use super::reasoning::Reasoning;
 use super::session::{OpenError, Session};
 use super::watching::Watching;
-use super::world::{Command, CommandResult, Detail, Level, Link, World};
+use super::world::{Command, CommandResult, Detail, Full, Level, Link, World};
 use crate::analyze::Analyzer;
 use crate::execute::{Guard, GuardHistory, KillHandle, Progress, Queue};
 use crate::model::action::{Preview, QueueItem};
@@ -127,7 +127,7 @@ pub(super) struct Engine {
 /// The receiving ends that the loop listens to.
 pub(super) struct Inbox {
     pub(super) commands: mpsc::Receiver<(Command, oneshot::Sender<CommandResult>)>,
-    pub(super) details: mpsc::Receiver<(Detail, oneshot::Sender<Result<String, String>>)>,
+    pub(super) details: mpsc::Receiver<(Detail, oneshot::Sender<Result<Full, String>>)>,
     pub(super) notes: mpsc::Receiver<Note>,
 }
 
@@ -357,6 +357,10 @@ impl Engine {
         self.snapshot = World::empty(&context, Self::now()).snapshot.clone();
         self.link = Link::Connecting { context: context.into() };
         self.dirty = true;
+    }
+
+    fn read_in_full(&self, detail: Detail, reply: oneshot::Sender<Result<Full, String>>) {
+        super::details::answer(self.session.as_ref().map(|s| s.conn.read.clone()), detail, reply);
     }
 
     fn publish(&mut self) {

@@ -1,6 +1,6 @@
 //! The one door to the loop: worlds out, commands and questions in.
 
-use super::world::{Command, CommandResult, Detail, World};
+use super::world::{Command, CommandResult, Detail, Full, World};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -12,7 +12,7 @@ pub struct LoopHandle {
     /// Commands, each with the place for its answer. Bounded: a full queue is an error, not a wait.
     pub commands: mpsc::Sender<(Command, oneshot::Sender<CommandResult>)>,
     /// Things to read in full.
-    pub details: mpsc::Sender<(Detail, oneshot::Sender<Result<String, String>>)>,
+    pub details: mpsc::Sender<(Detail, oneshot::Sender<Result<Full, String>>)>,
 }
 
 impl LoopHandle {

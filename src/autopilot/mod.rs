@@ -3,6 +3,7 @@
 mod act;
 pub mod control;
 mod decide;
+mod details;
 mod engine;
 mod flight;
 mod forecasting;
@@ -10,7 +11,6 @@ mod foresight;
 pub mod handle;
 mod observing;
 mod planning;
-mod reading;
 mod reasoning;
 mod record;
 mod round;

@@ -14,6 +14,7 @@ use crate::model::prediction::Predictions;
 use crate::model::service::TraceInsight;
 use crate::model::snapshot::{ClusterInfo, Snapshot};
 use crate::model::time::Timestamp;
+use crate::model::trace::{Trace, TracePath};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -271,4 +272,15 @@ pub enum Detail {
         /// Lines from the end.
         tail: u32,
     },
+    /// The critical path of a trace.
+    Path(Arc<Trace>),
+}
+
+/// What a request for details gave.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Full {
+    /// Text to be read.
+    Text(String),
+    /// The path of the trace that was asked about.
+    Path(TracePath),
 }

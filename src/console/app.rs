@@ -11,6 +11,7 @@ use crate::config::chord::Chord;
 use crate::model::demo::Director;
 use crate::model::text::clean;
 use crate::model::time::Timestamp;
+use crate::model::trace::{Trace, TracePath};
 use chrono::TimeDelta;
 use crossterm::event::KeyEvent;
 use std::collections::VecDeque;
@@ -42,6 +43,8 @@ pub enum Msg {
         /// The text, or why there is none.
         text: Result<String, String>,
     },
+    /// The critical path of a trace that was asked about.
+    Path(Arc<Trace>, TracePath),
     /// Theme and keymap were loaded again, or why not.
     Look(Result<Box<Look>, String>),
     /// Something the console itself has to tell.

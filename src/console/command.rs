@@ -16,13 +16,24 @@ pub enum PaneId {
     Actions,
     Journal,
     Predictions,
+    Traces,
+    Map,
     Help,
 }
 
 impl PaneId {
     /// All panes in the order of their number keys.
-    pub const ALL: [Self; 7] =
-        [Self::Overview, Self::Workloads, Self::Metrics, Self::Actions, Self::Journal, Self::Predictions, Self::Help];
+    pub const ALL: [Self; 9] = [
+        Self::Overview,
+        Self::Workloads,
+        Self::Metrics,
+        Self::Actions,
+        Self::Journal,
+        Self::Predictions,
+        Self::Traces,
+        Self::Map,
+        Self::Help,
+    ];
 
     /// As typed after `snapshot --pane` and shown in the header.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +44,8 @@ impl PaneId {
             Self::Actions => "actions",
             Self::Journal => "journal",
             Self::Predictions => "predictions",
+            Self::Traces => "traces",
+            Self::Map => "map",
             Self::Help => "help",
         }
     }
@@ -96,12 +109,14 @@ commands! {
     Quit "quit" "quit" ["q", "ctrl-c"] Scope::Global, None, "Leave the console; actions in flight are finished or handed over first.";
     Help "help" "help" ["?"] Scope::Global, None, "Show the keys of the focused pane.";
     Palette "palette" "commands" [":"] Scope::Global, None, "Find any command by name.";
-    Overview "overview" "overview" ["1"] Scope::Global, None, "Findings, SLOs, sources and modes at a glance.";
+    Overview "overview" "overview" ["1"] Scope::Global, None, "Incidents, findings, SLOs, sources and modes at a glance.";
     Workloads "workloads" "workloads" ["2"] Scope::Global, None, "Namespaces, workloads, pods and containers.";
     Metrics "metrics" "metrics" ["3"] Scope::Global, None, "Charts of the selected workload.";
     Actions "actions" "actions" ["4"] Scope::Global, None, "The queue of proposals and what became of them.";
     Journal "journal" "journal" ["5"] Scope::Global, None, "Everything that was decided and done.";
     Predictions "predictions" "predictions" ["6"] Scope::Global, None, "Which workload is about to fail, and what load is expected of the next day.";
+    Traces "traces" "traces" ["7"] Scope::Global, None, "Requests across services: which were slow or failed, and why.";
+    Map "map" "map" ["8"] Scope::Global, None, "Which service calls which, and how it goes.";
     NextPane "next-pane" "next" ["tab"] Scope::Global, None, "Focus the next pane.";
     PreviousPane "previous-pane" "previous" ["backtab"] Scope::Global, None, "Focus the previous pane.";
     Back "back" "back" ["esc"] Scope::Global, None, "Close the top layer or step out. Never approves anything.";
@@ -155,6 +170,20 @@ commands! {
     Train "train" "train" ["t"] Scope::Pane(PaneId::Predictions), None, "Train the model of failures on this cluster's last day.";
     CancelTraining "cancel-training" "stop training" ["x"] Scope::Pane(PaneId::Predictions), None, "Stop a training under way; the model stays as it was.";
     RollModelBack "roll-model-back" "model back" ["b"] Scope::Pane(PaneId::Predictions), None, "Go back to the model before the present one.";
+    TraceView "trace-view" "view" ["v"] Scope::Pane(PaneId::Traces), None, "Show traces, operations by critical time, how failures travel, or the weakest edges.";
+    Fold "fold" "fold" ["left", "h"] Scope::Pane(PaneId::Traces), None, "Hide what is below the span; once more: go to the span that waited for it.";
+    Unfold "unfold" "unfold" ["right"] Scope::Pane(PaneId::Traces), None, "Show what is below the span again.";
+    NextError "next-error" "next error" ["e"] Scope::Pane(PaneId::Traces), None, "Go to the next span that failed.";
+    Example "example" "example" ["t"] Scope::Pane(PaneId::Traces), None, "Open a trace that shows it.";
+    SpanPod "span-pod" "pod" ["p"] Scope::Pane(PaneId::Traces), None, "Jump to the pod that made the span.";
+    SpanLogs "span-logs" "logs" ["L"] Scope::Pane(PaneId::Traces), None, "Show the last lines of the log of the pod that made the span.";
+    SpanCharts "span-charts" "charts" ["c"] Scope::Pane(PaneId::Traces), None, "Show the charts of the span's workload around its time.";
+    MapView "map-view" "drawn or listed" ["v"] Scope::Pane(PaneId::Map), None, "Draw the map, or list services with their calls.";
+    Callers "callers" "callers" ["left", "h"] Scope::Pane(PaneId::Map), None, "Go to a service that calls this one.";
+    Callees "callees" "callees" ["right"] Scope::Pane(PaneId::Map), None, "Go to a service that this one calls.";
+    MapWorkload "map-workload" "workload" ["w"] Scope::Pane(PaneId::Map), None, "Jump to the workload of the service.";
+    MapCharts "map-charts" "charts" ["c"] Scope::Pane(PaneId::Map), None, "Show the charts of the service's workload.";
+    MapTraces "map-traces" "traces" ["t"] Scope::Pane(PaneId::Map), None, "Show the traces that the service takes part in.";
     VerifyChain "verify" "verify" ["v"] Scope::Pane(PaneId::Journal), None, "Verify the hash chain of the journal.";
 }
 

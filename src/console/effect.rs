@@ -4,6 +4,7 @@ use super::command::PaneId;
 use crate::autopilot::world::{Command, Detail, Level};
 use crate::model::object::{ObjectRef, WorkloadKey};
 use crate::model::plan::{ActionId, Risk};
+use crate::model::time::Timestamp;
 
 /// A wish of the user interface.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +70,10 @@ pub enum Target {
     Object(ObjectRef),
     /// A journal entry.
     Entry(u64),
+    /// A workload as it was measured around a moment.
+    Moment(WorkloadKey, Timestamp),
+    /// Traces that pass a filter.
+    Traces(String),
 }
 
 /// A question before something dangerous. Cancel has the focus; Esc and a lost terminal mean no.

@@ -5,6 +5,7 @@ use super::effect::{Effect, Target};
 use super::theme::Theme;
 use crate::autopilot::world::World;
 use crate::model::time::Timestamp;
+use crate::model::trace::{Trace, TracePath};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use std::sync::Arc;
@@ -52,6 +53,9 @@ pub trait Pane {
 
     /// Jumps to something; false if it does not know it.
     fn go(&mut self, target: &Target, ctx: &Ctx) -> bool;
+
+    /// The critical path of a trace that it may have asked for.
+    fn path(&mut self, _trace: &Arc<Trace>, _path: &TracePath) {}
 
     /// What `copy` would copy: the name or text under the cursor.
     fn copy(&self) -> Option<String>;

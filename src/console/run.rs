@@ -12,7 +12,7 @@ use super::update::update;
 use super::view::view;
 use super::watchdog::Watchdog;
 use crate::autopilot::handle::LoopHandle;
-use crate::autopilot::world::{Command, Detail, Level, World};
+use crate::autopilot::world::{Command, Detail, Full, Level, World};
 use crate::config::dirs::Dirs;
 use crate::config::{Loaded, Overrides, watch};
 use crate::model::demo::Director;
@@ -331,8 +331,8 @@ impl Shell {
         let refused = self.handle.details.try_send((detail.clone(), tx)).is_err();
         tokio::spawn(async move {
             let busy = "too many requests are under way: try again";
-            let text = if refused { Err(busy.into()) } else { rx.await.unwrap_or_else(|_| Err("no answer".into())) };
-            let _ = inbox.send(Msg::Fetched { detail, text }).await;
+            let full = if refused { Err(busy.into()) } else { rx.await.unwrap_or_else(|_| Err("no answer".into())) };
+            let _ = inbox.send(fetched(detail, full)).await;
         });
     }
 
@@ -381,5 +381,15 @@ impl Shell {
             let _ = rx.await;
             finished.notify_one();
         });
+    }
+}
+
+/// An answer to a request for details, as a message.
+fn fetched(detail: Detail, full: Result<Full, String>) -> Msg {
+    match (detail, full) {
+        (Detail::Path(trace), Ok(Full::Path(path))) => Msg::Path(trace, path),
+        (detail, Ok(Full::Text(text))) => Msg::Fetched { detail, text: Ok(text) },
+        (detail, Err(why)) => Msg::Fetched { detail, text: Err(why) },
+        (detail, Ok(Full::Path(_))) => Msg::Fetched { detail, text: Err("an answer to another question came".into()) },
     }
 }

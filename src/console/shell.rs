@@ -19,7 +19,9 @@ pub fn why_not(model: &Model, id: CommandId) -> Option<String> {
         | CommandId::Metrics
         | CommandId::Actions
         | CommandId::Journal
-        | CommandId::Predictions => {
+        | CommandId::Predictions
+        | CommandId::Traces
+        | CommandId::Map => {
             let name = id.spec().name;
             (!model.panes.iter().any(|p| p.id().as_str() == name)).then(|| "this console has no such pane".to_owned())
         }
@@ -59,6 +61,8 @@ pub fn run(model: &mut Model, id: CommandId) -> Vec<Effect> {
         CommandId::Actions => go(PaneId::Actions),
         CommandId::Journal => go(PaneId::Journal),
         CommandId::Predictions => go(PaneId::Predictions),
+        CommandId::Traces => go(PaneId::Traces),
+        CommandId::Map => go(PaneId::Map),
         CommandId::NextPane => go(model.panes[(model.focus + 1) % model.panes.len()].id()),
         CommandId::PreviousPane => go(model.panes[(model.focus + model.panes.len() - 1) % model.panes.len()].id()),
         CommandId::Back => back(model),

@@ -42,6 +42,12 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Fetched { detail, text: Ok(text) } => fetched(model, detail, &text),
         // The reason names the object; said twice, it would push the rest of it out of the line.
         Msg::Fetched { text: Err(why), .. } => model.note(Level::Error, &why),
+        Msg::Path(trace, path) => {
+            for pane in &mut model.panes {
+                pane.path(&trace, &path);
+            }
+            model.dirty = true;
+        }
         Msg::Look(Ok(look)) => {
             model.set_look(*look);
         }

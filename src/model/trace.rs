@@ -102,6 +102,24 @@ impl Trace {
     }
 }
 
+/// A span on the critical path of its trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathStep {
+    /// The span, as an index into [`Trace::spans`].
+    pub span: usize,
+    /// What of its time no other step accounts for, nanoseconds; never negative.
+    pub own: i64,
+}
+
+/// The critical path of one trace, as the loop reads it: the spans whose shortening would have shortened the whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TracePath {
+    /// The root first; parents come before what they waited for. Empty: the trace has no root.
+    pub steps: Vec<PathStep>,
+    /// What had to be mended in the trace before a path could be told, one line each; empty: nothing.
+    pub mended: Vec<Arc<str>>,
+}
+
 /// Where traces come from, and how it is doing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSource {

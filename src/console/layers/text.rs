@@ -173,6 +173,7 @@ fn title(detail: &Detail, now: Timestamp) -> String {
             let previous = if *previous { " · before the last restart" } else { "" };
             format!("log of {}/{}{container}{previous}", pod.namespace, pod.name)
         }
+        Detail::Path(trace) => format!("critical path of trace {}", trace.id),
     };
     format!("{what} · read {}", now.format("%H:%M:%S"))
 }

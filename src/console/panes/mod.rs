@@ -5,12 +5,14 @@ pub mod actions;
 pub mod fixtures;
 pub mod health;
 pub mod journal;
+pub mod map;
 pub mod metrics;
 pub mod overview;
 pub mod predictions;
 pub mod show;
 #[cfg(test)]
 mod tests;
+pub mod traces;
 pub mod usage;
 pub mod workloads;
 
@@ -25,5 +27,7 @@ pub fn all() -> Vec<Box<dyn Pane>> {
         Box::new(actions::Actions::default()),
         Box::new(journal::Journal::default()),
         Box::new(predictions::Predictions::default()),
+        Box::new(traces::Traces::default()),
+        Box::new(map::Map::default()),
     ]
 }

@@ -12,8 +12,16 @@ use std::sync::Arc;
 /// Content areas of terminals of 60×15, 80×24, 120×40 and 220×60.
 const SIZES: [(u16, u16); 4] = [(60, 12), (80, 21), (120, 37), (220, 57)];
 
-const PANES: [PaneId; 6] =
-    [PaneId::Overview, PaneId::Workloads, PaneId::Metrics, PaneId::Actions, PaneId::Journal, PaneId::Predictions];
+const PANES: [PaneId; 8] = [
+    PaneId::Overview,
+    PaneId::Workloads,
+    PaneId::Metrics,
+    PaneId::Actions,
+    PaneId::Journal,
+    PaneId::Predictions,
+    PaneId::Traces,
+    PaneId::Map,
+];
 
 pub(super) fn draw(pane: &dyn Pane, world: &Arc<World>, theme: &Theme, (w, h): (u16, u16)) -> String {
     let mut terminal = Terminal::new(TestBackend::new(w, h)).unwrap();
@@ -80,11 +88,10 @@ fn in_ascii_nothing_but_names_leaves_ascii() {
 fn details() {
     use CommandId::{Down, Open};
     let big = (100, 60);
-    insta::assert_snapshot!("finding_detail", shot(PaneId::Overview, troubled(), &unicode(), (80, 40), &[Open]));
-    insta::assert_snapshot!(
-        "incident_detail",
-        shot(PaneId::Overview, troubled(), &unicode(), (80, 40), &[Down, Down, Down, Down, Open])
-    );
+    let overview = |commands: &[CommandId]| shot(PaneId::Overview, troubled(), &unicode(), (80, 40), commands);
+    insta::assert_snapshot!("incident_detail", overview(&[Open]));
+    insta::assert_snapshot!("anomaly_detail", overview(&[Down, Down, Open]));
+    insta::assert_snapshot!("finding_detail", overview(&[Down, Down, Down, Open]));
     insta::assert_snapshot!("action_detail", shot(PaneId::Actions, troubled(), &unicode(), big, &[Down, Open]));
     insta::assert_snapshot!("action_verifying", shot(PaneId::Actions, troubled(), &unicode(), big, &[Open]));
     insta::assert_snapshot!("journal_detail", shot(PaneId::Journal, troubled(), &unicode(), (80, 21), &[Open]));
@@ -127,6 +134,7 @@ fn before_the_analysis_step_mode_does_not_say_that_nothing_is_wrong() {
     let mut world = stepping();
     world.findings = Arc::from([]);
     world.incidents = Arc::default();
+    world.cases = Arc::default();
     world.step.products.retain(|p| p.phase == crate::model::mode::PhaseName::Monitor);
     let text = shot(PaneId::Overview, world, &unicode(), (80, 21), &[]);
     assert!(text.contains("nothing was analyzed yet") && !text.contains("nothing is wrong"), "{text}");
@@ -146,8 +154,9 @@ fn however_much_a_phase_produces_the_others_stay_in_sight() {
 
 #[test]
 fn the_overview_points_at_the_worst_until_the_operator_points_elsewhere() {
-    let (theme, all) = (unicode(), troubled());
-    let mut some = troubled();
+    let (theme, mut all) = (unicode(), troubled());
+    all.cases = Arc::default();
+    let mut some = all.clone();
     some.findings = all.findings.iter().skip(2).cloned().collect();
     let (some, all) = (Arc::new(some), Arc::new(all));
     let mut untouched = pane(PaneId::Overview);
@@ -181,7 +190,15 @@ fn stepping_back_closes_the_detail_before_the_filter() {
     let world = Arc::new(troubled());
     let theme = unicode();
     let c = ctx(&world, &theme, true);
-    for id in [PaneId::Overview, PaneId::Metrics, PaneId::Actions, PaneId::Journal, PaneId::Predictions] {
+    for id in [
+        PaneId::Overview,
+        PaneId::Metrics,
+        PaneId::Actions,
+        PaneId::Journal,
+        PaneId::Predictions,
+        PaneId::Traces,
+        PaneId::Map,
+    ] {
         let mut p = pane(id);
         p.sync(&c);
         p.set_filter("c".into(), &c);

@@ -68,14 +68,18 @@ impl Term {
     }
 
     fn contains(&self, value: &str) -> bool {
-        if self.exact {
-            value.contains(&self.needle)
-        } else if value.is_ascii() {
-            let (hay, needle) = (value.as_bytes(), self.needle.as_bytes());
-            hay.windows(needle.len().max(1)).any(|w| w.eq_ignore_ascii_case(needle))
-        } else {
-            value.to_lowercase().contains(&self.needle)
-        }
+        contains(value, &self.needle, self.exact)
+    }
+}
+
+/// Whether a text contains the needle, which is in lower case unless it is to be found exactly.
+pub fn contains(value: &str, needle: &str, exact: bool) -> bool {
+    if exact {
+        value.contains(needle)
+    } else if value.is_ascii() {
+        value.as_bytes().windows(needle.len().max(1)).any(|w| w.eq_ignore_ascii_case(needle.as_bytes()))
+    } else {
+        value.to_lowercase().contains(needle)
     }
 }
 
@@ -110,7 +114,7 @@ impl Filter {
 }
 
 /// Words with their quotes resolved; the second part tells whether the word was quoted from its start.
-fn split(source: &str) -> Vec<(String, bool)> {
+pub fn split(source: &str) -> Vec<(String, bool)> {
     let mut words = Vec::new();
     let (mut word, mut quoted, mut inside) = (String::new(), false, false);
     for c in source.chars() {

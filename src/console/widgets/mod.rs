@@ -7,6 +7,7 @@ pub mod chart;
 pub mod cursor;
 pub mod diff;
 pub mod filter;
+pub mod graph;
 pub mod lines;
 pub mod listing;
 pub mod table;

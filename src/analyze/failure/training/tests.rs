@@ -127,7 +127,13 @@ impl Learner for Few {
         100
     }
 
-    fn fit(&self, rows: &[f64], states: &[State], seed: u64, overseer: &dyn Overseer) -> Result<Box<dyn Model>, String> {
+    fn fit(
+        &self,
+        rows: &[f64],
+        states: &[State],
+        seed: u64,
+        overseer: &dyn Overseer,
+    ) -> Result<Box<dyn Model>, String> {
         Woods.fit(rows, states, seed, overseer)
     }
 

@@ -188,7 +188,7 @@ impl Metrics {
         let to = self.end.unwrap_or(ctx.now);
         let seen = show::spans(&world.incidents, k, ctx.now);
         if seen.iter().any(|s| s.1 >= (to - span.length).timestamp() as f64 && s.0 <= to.timestamp() as f64) {
-            note += if ctx.theme.glyphs.ascii { ", = incident" } else { ", ━ incident" };
+            note += if ctx.theme.glyphs.ascii { ", = anomaly" } else { ", ━ anomaly" };
         }
         let title = format!("{}/{} {}", k.namespace, k.name, k.kind.as_str());
         let buf = frame.buffer_mut();
@@ -356,7 +356,11 @@ impl Pane for Metrics {
     }
 
     fn go(&mut self, target: &Target, ctx: &Ctx) -> bool {
-        let Target::Workload(key) = target else { return false };
+        let (key, at) = match target {
+            Target::Workload(key) => (key, None),
+            Target::Moment(key, at) => (key, Some(*at)),
+            _ => return false,
+        };
         if ctx.world.snapshot.workload(key).is_none() {
             return false;
         }
@@ -365,6 +369,11 @@ impl Pane for Metrics {
         self.cursor.select(key.clone());
         self.rebuild();
         self.look = Look::Grid;
+        if let Some(at) = at {
+            // The moment stands in the middle, or as near to it as the present allows.
+            self.end = Some(at);
+            self.pan(1, ctx);
+        }
         true
     }
 

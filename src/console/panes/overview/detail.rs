@@ -1,4 +1,4 @@
-//! One finding or incident in full: the evidence it rests on, and what is planned or can be done against it.
+//! One finding or anomaly in full: the evidence it rests on, and what is planned or can be done against it.
 
 use super::super::show;
 use super::action_for;
@@ -48,8 +48,8 @@ pub fn lines(f: &Finding, world: &World, ctx: &Ctx) -> Lines {
     l
 }
 
-/// The incident as text.
-pub fn incident(i: &Incident, world: &World, ctx: &Ctx) -> Lines {
+/// The anomaly as text.
+pub fn anomaly(i: &Incident, world: &World, ctx: &Ctx) -> Lines {
     let mut l = Lines::default();
     let (glyph, role) = show::severity(show::badness(i.severity), &ctx.theme.glyphs);
     l.add(2, vec![(format!("{glyph} "), role), (i.title.to_string(), Role::Title)]);

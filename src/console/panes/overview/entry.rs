@@ -1,36 +1,59 @@
-//! What the list of the overview holds: findings, and incidents that go on, in one order and one style.
+//! What the list of the overview holds: incidents that go on, each with its findings and anomalies below it, and those that
+//! belong to none.
 
 use super::super::show;
 use crate::autopilot::world::World;
+use crate::model::case::Case;
 use crate::model::finding::{Finding, Severity, Subject};
 use crate::model::incident::Incident;
 use crate::model::time::Timestamp;
+use std::collections::HashSet;
 use std::sync::Arc;
 
-/// A finding or an incident.
+/// A finding, an anomaly or an incident.
 #[derive(Debug, Clone)]
 pub enum Entry {
     /// The classifier found it.
     Finding(Arc<Finding>),
     /// The watch for anomalies found it.
-    Incident(Arc<Incident>),
+    Anomaly(Arc<Incident>),
+    /// What belongs together, and how bad the worst of it is.
+    Case(Arc<Case>, Severity),
 }
 
 impl Entry {
-    /// All of a world: worst first, findings before incidents that are as bad.
-    pub fn all(world: &World) -> Vec<Self> {
+    /// All of a world: incidents first, the one that hurts most first, each followed by what belongs to it, then the rest;
+    /// both worst first, findings before anomalies that are as bad. Nothing is told twice. With it the ids of what belongs
+    /// to an incident.
+    pub fn all(world: &World) -> (Vec<Self>, HashSet<Arc<str>>) {
         let findings = world.findings.iter().cloned().map(Self::Finding);
-        let incidents = world.incidents.open().cloned().map(Self::Incident);
-        let mut all: Vec<Self> = findings.chain(incidents).collect();
-        all.sort_by_key(|e| std::cmp::Reverse(e.severity()));
-        all
+        let anomalies = world.incidents.open().cloned().map(Self::Anomaly);
+        let mut rest: Vec<Self> = findings.chain(anomalies).collect();
+        rest.sort_by_key(|e| std::cmp::Reverse(e.severity()));
+        let (mut all, mut below) = (Vec::new(), HashSet::new());
+        for case in world.cases.open() {
+            let belongs = |e: &Self| case.findings.contains(e.id()) || case.anomalies.contains(e.id());
+            let (own, others): (Vec<Self>, Vec<Self>) = rest.into_iter().partition(belongs);
+            rest = others;
+            // An incident whose parts are over already is not less of one.
+            let worst = own.first().map_or(Severity::High, Self::severity);
+            all.push(Self::Case(case.clone(), worst));
+            below.extend(own.iter().map(|e| e.id().clone()));
+            all.extend(own);
+        }
+        all.extend(rest);
+        (all, below)
     }
 
     /// The same as it is in another world; `None`: it is not there any more.
     pub fn newer(&self, world: &World) -> Option<Self> {
         match self {
             Self::Finding(f) => world.findings.iter().find(|now| now.id == f.id).cloned().map(Self::Finding),
-            Self::Incident(i) => world.incidents.all.iter().find(|now| now.id == i.id).cloned().map(Self::Incident),
+            Self::Anomaly(i) => world.incidents.all.iter().find(|now| now.id == i.id).cloned().map(Self::Anomaly),
+            Self::Case(c, worst) => {
+                let now = world.cases.all.iter().find(|now| now.id == c.id);
+                now.map(|now| Self::Case(now.clone(), *worst))
+            }
         }
     }
 
@@ -38,7 +61,8 @@ impl Entry {
     pub fn id(&self) -> &Arc<str> {
         match self {
             Self::Finding(f) => &f.id,
-            Self::Incident(i) => &i.id,
+            Self::Anomaly(i) => &i.id,
+            Self::Case(c, _) => &c.id,
         }
     }
 
@@ -46,7 +70,8 @@ impl Entry {
     pub fn class(&self) -> &'static str {
         match self {
             Self::Finding(f) => f.fault.class(),
-            Self::Incident(i) => i.class.as_str(),
+            Self::Anomaly(i) => i.class.as_str(),
+            Self::Case(..) => "incident",
         }
     }
 
@@ -54,7 +79,8 @@ impl Entry {
     pub fn subject(&self) -> Subject {
         match self {
             Self::Finding(f) => f.subject.clone(),
-            Self::Incident(i) => Subject::Workload(i.key.clone()),
+            Self::Anomaly(i) => Subject::Workload(i.key.clone()),
+            Self::Case(c, _) => c.affected.first().map_or(Subject::Cluster, |k| Subject::Workload(k.clone())),
         }
     }
 
@@ -62,7 +88,8 @@ impl Entry {
     pub fn title(&self) -> &str {
         match self {
             Self::Finding(f) => &f.title,
-            Self::Incident(i) => &i.title,
+            Self::Anomaly(i) => &i.title,
+            Self::Case(c, _) => &c.title,
         }
     }
 
@@ -70,7 +97,8 @@ impl Entry {
     pub fn severity(&self) -> Severity {
         match self {
             Self::Finding(f) => f.severity,
-            Self::Incident(i) => show::badness(i.severity),
+            Self::Anomaly(i) => show::badness(i.severity),
+            Self::Case(_, worst) => *worst,
         }
     }
 
@@ -78,15 +106,8 @@ impl Entry {
     pub fn since(&self) -> Timestamp {
         match self {
             Self::Finding(f) => f.since,
-            Self::Incident(i) => i.since,
-        }
-    }
-
-    /// The finding, if it is one.
-    pub fn finding(&self) -> Option<&Arc<Finding>> {
-        match self {
-            Self::Finding(f) => Some(f),
-            Self::Incident(_) => None,
+            Self::Anomaly(i) => i.since,
+            Self::Case(c, _) => c.since,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Overview: is anything wrong, what is being done about it, and can what is shown be trusted?
 
+mod case;
 mod detail;
 mod entry;
 mod sections;
@@ -22,6 +23,7 @@ use crate::model::time::age;
 use entry::Entry;
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 const COLUMNS: [Column; 6] = [
@@ -32,7 +34,7 @@ const COLUMNS: [Column; 6] = [
     // The problem itself: never left out, and whatever room is left is its own.
     Column::text("WHAT IS WRONG", 13, 36, 0),
     Column::number("AGE", 5, 5, 3),
-    Column::text("PLAN", 11, 11, 0),
+    Column::text("PLAN, CAUSE", 11, 20, 0),
 ];
 
 /// What the findings are sorted by, in the order `sort` goes through.
@@ -46,6 +48,8 @@ pub struct Overview {
     sort: usize,
     reverse: bool,
     entries: Vec<Entry>,
+    /// Ids of what belongs to an incident.
+    below: HashSet<FindingId>,
     rows: Vec<u32>,
     cursor: Cursor<FindingId>,
     /// The operator has moved the cursor. Until then it stays on the first line, whatever comes in above.
@@ -63,7 +67,7 @@ pub fn action_for<'a>(world: &'a World, finding: &str) -> Option<&'a Arc<QueueIt
 impl Overview {
     fn rebuild(&mut self) {
         let Some(world) = self.world.clone() else { return };
-        self.entries = Entry::all(&world);
+        (self.entries, self.below) = Entry::all(&world);
         let entries = &self.entries;
         let mut rows: Vec<u32> =
             (0..entries.len() as u32).filter(|&i| passes(&self.filter, &entries[i as usize])).collect();
@@ -108,16 +112,19 @@ impl Overview {
             format!("filter {}, {} of {}", self.filter.source(), self.rows.len(), self.entries.len())
         };
         let buf = frame.buffer_mut();
-        let title = match world.incidents.open().count() {
-            0 => format!("Findings {}", world.findings.len()),
-            n => format!("Findings {}, incidents {n}", world.findings.len()),
-        };
+        let counts = [("incidents", world.cases.open().count()), ("anomalies", world.incidents.open().count())];
+        let more = counts.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{what} {n}"));
+        let all: Vec<String> = std::iter::once(format!("Findings {}", world.findings.len())).chain(more).collect();
+        let title = all.join(", ");
         rule(buf, ctx.theme, area, &title, &note, ctx.focused);
         let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
         let empty = sections::nothing_found(world, !self.filter.is_empty());
         let table =
             Table { columns: &COLUMNS, sort: Some((SORTS[self.sort], self.reverse)), empty: &empty, theme: ctx.theme };
-        table.draw(buf, body, &self.cursor, self.rows.len(), |i| row(&self.entries[self.rows[i] as usize], world, ctx));
+        table.draw(buf, body, &self.cursor, self.rows.len(), |i| {
+            let entry = &self.entries[self.rows[i] as usize];
+            row(entry, self.sort == 0 && self.below.contains(entry.id()), world, ctx)
+        });
     }
 }
 
@@ -141,11 +148,22 @@ fn passes(filter: &Filter, e: &Entry) -> bool {
     ])
 }
 
-fn row<'a>(e: &'a Entry, world: &'a World, ctx: &Ctx) -> Vec<Cell<'a>> {
+/// The action for an entry: of an incident that of any of its findings.
+fn action_of<'a>(world: &'a World, e: &Entry) -> Option<&'a Arc<QueueItem>> {
+    match e {
+        Entry::Finding(f) => action_for(world, &f.id),
+        Entry::Case(c, _) => c.findings.iter().find_map(|id| action_for(world, id)),
+        Entry::Anomaly(_) => None,
+    }
+}
+
+/// The cells of an entry; one that belongs to the incident above is moved in.
+fn row<'a>(e: &'a Entry, below: bool, world: &'a World, ctx: &Ctx) -> Vec<Cell<'a>> {
     let (glyph, role) = show::severity(e.severity(), &ctx.theme.glyphs);
     let (id, subject) = (e.id(), e.subject());
     let plan = match (action_for(world, id), world.unplanned.get(id)) {
-        _ if e.finding().is_none() => Cell::muted("shown only"),
+        _ if matches!(e, Entry::Anomaly(_)) => Cell::muted("shown only"),
+        _ if matches!(e, Entry::Case(..)) => case::suspect(e),
         (Some(item), _) if item.proposal.plan.steps.is_empty() => Cell::muted("advice only"),
         (Some(item), _) if item.pending() && !item.blocked.is_empty() => Cell::new("blocked", Role::Warning),
         (Some(item), _) => Cell::new(format!("{} {}", ctx.theme.glyphs.arrow, item.state.word()), Role::Key),
@@ -156,8 +174,11 @@ fn row<'a>(e: &'a Entry, world: &'a World, ctx: &Ctx) -> Vec<Cell<'a>> {
     vec![
         Cell::new(glyph, role),
         Cell::new(e.class(), role),
-        Cell::plain(show::subject(&subject)),
-        Cell::plain(show::without_subject(e.title(), &subject)),
+        Cell::plain(if below { format!("  {}", show::subject(&subject)) } else { show::subject(&subject) }),
+        Cell::new(
+            show::without_subject(e.title(), &subject),
+            if matches!(e, Entry::Case(..)) { Role::Title } else { Role::Text },
+        ),
         Cell::muted(age(ctx.now, e.since())),
         plan,
     ]
@@ -208,7 +229,7 @@ impl Pane for Overview {
                 vec![]
             }
             CommandId::GoFix => {
-                let action = self.selected().and_then(|e| action_for(ctx.world, e.id()));
+                let action = self.selected().and_then(|e| action_of(ctx.world, e));
                 action
                     .map(|i| Effect::Go(PaneId::Actions, Some(Target::Action(i.proposal.id.clone()))))
                     .into_iter()
@@ -238,8 +259,8 @@ impl Pane for Overview {
             CommandId::Back if self.detail.is_none() && self.filter.is_empty() => Some("nothing to step out of".into()),
             CommandId::GoFix => match selected {
                 None => Some("there is no finding here".into()),
-                Some(Entry::Incident(_)) => Some("no plan is made from incidents yet".into()),
-                Some(e) if action_for(ctx.world, e.id()).is_some() => None,
+                Some(Entry::Anomaly(_)) => Some("no plan is made from anomalies".into()),
+                Some(e) if action_of(ctx.world, e).is_some() => None,
                 Some(e) => Some(match ctx.world.unplanned.get(e.id()) {
                     Some(why) => format!("no proposal: {why}"),
                     None => "no proposal yet".into(),
@@ -259,7 +280,8 @@ impl Pane for Overview {
         if let Some((entry, scroll)) = &self.detail {
             let (lines, title) = match entry {
                 Entry::Finding(f) => (detail::lines(f, world, ctx), "Finding"),
-                Entry::Incident(i) => (detail::incident(i, world, ctx), "Incident"),
+                Entry::Anomaly(i) => (detail::anomaly(i, world, ctx), "Anomaly"),
+                Entry::Case(c, _) => (case::lines(c, world, ctx), "Incident"),
             };
             lines.draw(frame.buffer_mut(), ctx.theme, area, title, scroll, ctx.focused);
             return;

@@ -10,7 +10,7 @@ use crate::model::pod::PodRow;
 use std::sync::Arc;
 
 /// Lines of a log that are fetched.
-const LOG_LINES: u32 = 500;
+pub const LOG_LINES: u32 = 500;
 
 impl Workloads {
     /// The pod and container whose log is meant, and how often that container has restarted if that is known.

@@ -2,7 +2,7 @@
 
 mod events;
 mod level;
-mod logs;
+pub mod logs;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,9 @@ pub struct Lag {
     pub significant: bool,
 }
 
+/// Square of the relative error that a mean of many values may have.
+const ROUNDING: f64 = 1e-24;
+
 /// Fewer pairs say nothing.
 const FEW: usize = 8;
 
@@ -48,12 +51,16 @@ fn pearson(pairs: &[(f64, f64)]) -> Option<f64> {
     let n = pairs.len() as f64;
     let (a, b) = pairs.iter().fold((0.0, 0.0), |(a, b), p| (a + p.0 / n, b + p.1 / n));
     let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
+    // What rounding alone moves does not move: a share of the squares themselves, so that units do not matter.
+    let (mut least_a, mut least_b) = (0.0, 0.0);
     for (x, y) in pairs {
+        least_a += x * x * ROUNDING;
+        least_b += y * y * ROUNDING;
         ab += (x - a) * (y - b);
         aa += (x - a).powi(2);
         bb += (y - b).powi(2);
     }
-    (aa > 0.0 && bb > 0.0).then(|| (ab / (aa * bb).sqrt()).clamp(-1.0, 1.0))
+    (aa > least_a && bb > least_b).then(|| (ab / (aa * bb).sqrt()).clamp(-1.0, 1.0))
 }
 
 /// How much a value tells of the next one: the correlation of the series with itself one sample later.

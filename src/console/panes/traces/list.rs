@@ -76,7 +76,7 @@ pub fn state(world: &World, ctx: &Ctx, columns: u16) -> Vec<Vec<Piece>> {
         chips.push(vec![(format!("{} not kept: {}", d.count, d.why), Role::Warning)]);
     }
     for o in &*t.odd {
-        chips.push(vec![(format!("{} kept although {}", o.count, o.why), Role::Muted)]);
+        chips.push(vec![(format!("{} {}", o.count, o.why), Role::Muted)]);
     }
     if world.insight.missed > 0 {
         let text = format!("{} traces were not analysed: the analysis fell behind", world.insight.missed);

@@ -55,9 +55,14 @@ pub fn state(world: &World, ctx: &Ctx, columns: u16) -> Vec<Vec<Piece>> {
         .iter()
         .map(|s| {
             let (glyph, words, role) = show::source(&s.state, ctx.now, &ctx.theme.glyphs);
-            // A source that waits for its first span is well: nobody sends.
-            let waits = matches!(s.state, SourceState::Unknown);
-            let words = if waits { "listens, nothing came yet".into() } else { words };
+            // A receiver that waits for its first span is well: nobody sends.
+            let words = match s.state {
+                SourceState::Unknown | SourceState::Syncing { .. } if s.name.starts_with("OTLP") => {
+                    "listens, nothing came yet".into()
+                }
+                SourceState::Syncing { .. } => "being asked".into(),
+                _ => words,
+            };
             vec![(format!("{glyph} "), role), (format!("{}: {words}, {} spans", s.name, s.spans), Role::Text)]
         })
         .collect();

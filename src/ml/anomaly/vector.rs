@@ -24,8 +24,6 @@ pub struct VectorScore {
     pub anomaly: bool,
     /// Like `score` but for every row of a burst.
     pub intensity: f64,
-    /// Each metric's share in it, 0..1, with sum 1; empty when nothing was novel.
-    pub contributions: Vec<f64>,
 }
 
 /// A streaming detector of rows of metrics; memory bounded, state storable.
@@ -63,17 +61,16 @@ impl VectorDetector {
             + self.refractory.bytes()
     }
 
-    /// Scores a row by those before it and learns it. A metric that is not finite is missing: it is taken as usual and
-    /// has no share; a row without any, or with another number of metrics, scores 0 and is not learned.
+    /// Scores a row by those before it and learns it. A metric that is not finite is missing: it is taken as
+    /// usual; a row without any, or with another number of metrics, scores 0 and is not learned.
     pub fn push(&mut self, row: &[f64]) -> VectorScore {
         if row.len() != self.columns || !row.iter().any(|value| value.is_finite()) {
             return VectorScore::default();
         }
         let surprise = self.surprise(row);
         let passed = score_of(self.refractory.pass(self.row, surprise));
-        let contributions = if surprise > 0.0 { self.contributions(row) } else { Vec::new() };
         self.learn(row);
-        VectorScore { score: passed, anomaly: passed >= ALARM, intensity: score_of(surprise), contributions }
+        VectorScore { score: passed, anomaly: passed >= ALARM, intensity: score_of(surprise) }
     }
 
     fn surprise(&mut self, row: &[f64]) -> f64 {
@@ -84,14 +81,6 @@ impl VectorDetector {
             Some((surprise, novelty)) if error > novelty.high => surprise.max(0.0),
             _ => 0.0,
         }
-    }
-
-    fn contributions(&self, row: &[f64]) -> Vec<f64> {
-        let parts = self.pca.as_ref().map_or_else(Vec::new, |pca| pca.residuals(row));
-        let present = |(part, value): (f64, &f64)| if value.is_finite() { part } else { 0.0 };
-        let parts: Vec<f64> = parts.into_iter().zip(row).map(present).collect();
-        let sum: f64 = parts.iter().sum();
-        if sum > 0.0 { parts.into_iter().map(|part| part / sum).collect() } else { Vec::new() }
     }
 
     fn learn(&mut self, row: &[f64]) {
@@ -126,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_combination_never_seen_is_an_anomaly_with_its_metric_named() {
+    fn a_combination_never_seen_is_an_anomaly() {
         let mut detector = VectorDetector::new(7);
         for row in 0..1500 {
             detector.push(&healthy(row));
@@ -135,8 +124,6 @@ mod tests {
         broken[4] = 5.0 * (130.0 - broken[4] / 5.0); // within its range, but high when the load is low
         let score = detector.push(&broken);
         assert!(score.anomaly, "{score:?}");
-        assert!((score.contributions.iter().sum::<f64>() - 1.0).abs() < 1e-9);
-        assert!(score.contributions[4] > 0.5, "{score:?}");
     }
 
     #[test]
@@ -147,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_metrics_have_no_share_and_bad_rows_score_nothing() {
+    fn missing_metrics_hide_no_anomaly_and_bad_rows_score_nothing() {
         let mut detector = VectorDetector::new(7);
         for row in 0..1500 {
             detector.push(&healthy(row));
@@ -160,7 +147,7 @@ mod tests {
         partial[2] = f64::NAN;
         partial[5] = 5000.0;
         let score = detector.push(&partial);
-        assert!(score.anomaly && score.contributions[2] == 0.0);
+        assert!(score.anomaly, "{score:?}");
     }
 
     #[test]

@@ -28,8 +28,9 @@ fn full(s: &Subject) -> String {
     }
 }
 
+/// A share of the belief, marked as the estimate that it is.
 fn percent(share: f64) -> String {
-    format!("{:.0}%", share * 100.0)
+    format!("~{:.0}%", share * 100.0)
 }
 
 /// The first suspect with its share of the belief, for the list. The share comes first: it must not be cut off.
@@ -72,6 +73,9 @@ pub fn lines(c: &Case, world: &World, ctx: &Ctx) -> Lines {
     let known: f64 = c.causes.iter().map(|s| s.sureness).sum();
     if !c.causes.is_empty() && known < 0.995 {
         l.item("-", vec![(format!("{} something else", percent((1.0 - known).max(0.0))), Role::Muted)]);
+    }
+    if !c.causes.is_empty() {
+        l.text("~ weighs the evidence: an estimate, not how often it was right.", Role::Muted);
     }
     if !c.would_tell.is_empty() {
         l.field("would tell", c.would_tell.to_string(), Role::Text);

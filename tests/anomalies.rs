@@ -6,8 +6,8 @@ mod support;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kansole::analyze::anomaly::Watch;
+use kansole::model::anomaly::{Anomaly, Class};
 use kansole::model::cluster::Revision;
-use kansole::model::incident::{Class, Incident};
 use kansole::model::pod::{ContainerRow, Phase, PodRow};
 use kansole::model::reading::Reading;
 use kansole::model::series::{Series, Signal};
@@ -115,7 +115,7 @@ impl Shop {
     }
 
     /// What the watch makes of it. `released` tells when a workload had a rollout.
-    fn incidents(&mut self, released: Option<(&str, DateTime<Utc>)>, killed: Option<&str>) -> Vec<Incident> {
+    fn anomalies(&mut self, released: Option<(&str, DateTime<Utc>)>, killed: Option<&str>) -> Vec<Anomaly> {
         let mut snapshot = Snapshot::empty(cluster(), self.now);
         let revisions =
             |name: &str| released.filter(|r| r.0 == name).map(|r| revision(name, r.1)).into_iter().collect();
@@ -127,18 +127,18 @@ impl Shop {
         snapshot.metrics.workloads = Arc::new(metrics.collect::<HashMap<_, _>>());
         assert!(snapshot.metrics.workloads.len() > 8, "the shop has more than eight workloads");
         assert_eq!(self.watch.observe(&snapshot, self.now, usize::MAX), 0);
-        let known = self.watch.incidents(0);
+        let known = self.watch.anomalies(0);
         assert!(known.judged > 30 && known.learning * 4 < known.judged, "{} and {}", known.judged, known.learning);
         known.all.iter().map(|i| (**i).clone()).collect()
     }
 
     /// A scenario after so many minutes, and what the watch makes of all of it at once.
-    fn after(scenario: &str, minutes: i64, released: Option<(&str, TimeDelta)>) -> (Self, Vec<Incident>) {
+    fn after(scenario: &str, minutes: i64, released: Option<(&str, TimeDelta)>) -> (Self, Vec<Anomaly>) {
         let mut shop = Self::playing(scenario, 60);
         shop.pass(minutes);
         shop.measure(shop.start - PAST);
         let start = shop.start;
-        let all = shop.incidents(released.map(|(name, after)| (name, start + after)), None);
+        let all = shop.anomalies(released.map(|(name, after)| (name, start + after)), None);
         (shop, all)
     }
 }
@@ -175,15 +175,15 @@ fn revision(name: &str, created: DateTime<Utc>) -> Revision {
     }
 }
 
-fn told(all: &[Incident]) -> String {
-    let line = |i: &Incident| {
+fn told(all: &[Anomaly]) -> String {
+    let line = |i: &Anomaly| {
         format!("{} {} {:.2} since {} ended {:?}", i.class.as_str(), i.title, i.severity, i.since, i.ended)
     };
     all.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The open incidents of a workload.
-fn open<'a>(all: &'a [Incident], name: &str) -> Vec<&'a Incident> {
+/// The open anomalies of a workload.
+fn open<'a>(all: &'a [Anomaly], name: &str) -> Vec<&'a Anomaly> {
     all.iter().filter(|i| &*i.key.name == name && i.ended.is_none()).collect()
 }
 
@@ -217,13 +217,13 @@ fn five_times_the_customers_is_a_traffic_spike() {
 fn a_release_that_leaks_is_a_leak_though_it_is_killed_every_few_minutes() {
     let mut shop = Shop::playing("memory-leak", 30);
     shop.measure(shop.start - PAST);
-    assert_eq!(shop.incidents(None, Some("cart")), [], "before the release");
+    assert_eq!(shop.anomalies(None, Some("cart")), [], "before the release");
     let released = shop.start + TimeDelta::seconds(15);
     let mut all = Vec::new();
     for _ in 0..30 {
         shop.pass(1);
         shop.measure(shop.now - TimeDelta::minutes(2));
-        all = shop.incidents(Some(("cart", released)), Some("cart"));
+        all = shop.anomalies(Some(("cart", released)), Some("cart"));
         if !open(&all, "cart").is_empty() {
             break;
         }

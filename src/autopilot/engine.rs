@@ -14,7 +14,7 @@ use super::world::{Command, CommandResult, Detail, Full, Level, Link, World};
 use crate::analyze::Analyzer;
 use crate::execute::{Guard, GuardHistory, KillHandle, Progress, Queue};
 use crate::model::action::{Preview, QueueItem};
-use crate::model::case::Cases;
+use crate::model::anomaly::Anomalies;
 use crate::model::dossier::Dossier;
 use crate::model::finding::{Finding, FindingId};
 use crate::model::incident::Incidents;
@@ -60,12 +60,12 @@ pub(super) enum Note {
     Nearby(u64, near::News),
     /// Failure prediction, by number of the session, moved.
     Foresight(u64, foresight::News),
-    /// The watch for anomalies, by number: all incidents, or nothing if it broke down.
-    Incidents(u64, Option<Incidents>),
+    /// The watch for anomalies, by number: all anomalies, or nothing if it broke down.
+    Anomalies(u64, Option<Anomalies>),
     /// The analysis of traces, by number: what they mean, or nothing if it broke down.
     Insight(u64, Option<TraceInsight>),
-    /// The reasoning about causes, by number: all cases, or nothing if it broke down.
-    Cases(u64, Option<Cases>),
+    /// The reasoning about causes, by number: all incidents, or nothing if it broke down.
+    Incidents(u64, Option<Incidents>),
     /// The kill switch was looked at.
     Killed(Option<Arc<str>>),
 }
@@ -247,9 +247,9 @@ impl Engine {
             Note::Forecast(run, news) => self.forecast(run, news),
             Note::Nearby(run, news) => self.nearby(run, news),
             Note::Foresight(run, news) => self.foresight(run, news),
-            Note::Incidents(run, news) => self.watched(run, news),
+            Note::Anomalies(run, news) => self.watched(run, news),
             Note::Insight(run, news) => self.observed(run, news),
-            Note::Cases(run, news) => self.reasoned(run, news),
+            Note::Incidents(run, news) => self.reasoned(run, news),
             Note::Killed(why) => self.kill_switch_seen(why),
         }
     }
@@ -383,9 +383,9 @@ impl Engine {
             findings: self.findings.clone(),
             predictions: self.forecasting.predictions(),
             failures: self.foresight.failures(),
-            incidents: self.watching.incidents(),
+            anomalies: self.watching.anomalies(),
             insight: self.observing.insight(),
-            cases: self.reasoning.cases(),
+            incidents: self.reasoning.incidents(),
             queue: self.queue.items(),
             unplanned: Arc::new(self.planning.unplanned()),
             slos: self.options.settings.slo.clone().into(),

@@ -1,9 +1,9 @@
-//! Cases and their causes beside the loop: a thread of its own looks at each new picture and reports when something changed.
+//! Incidents and their causes beside the loop: a thread of its own looks at each new picture and reports when something changed.
 
 use super::engine::{Engine, Note};
 use super::world::Level;
 use crate::analyze::cause::{Reasoner, Seen};
-use crate::model::case::{Case, Cases};
+use crate::model::incident::{Incident, Incidents};
 use crate::model::journal::Kind;
 use crate::model::service::TraceInsight;
 use crate::model::time;
@@ -20,7 +20,7 @@ const SPACING: TimeDelta = TimeDelta::seconds(2);
 /// State of the reasoning.
 #[derive(Debug, Default)]
 pub(super) struct Reasoning {
-    known: Arc<Cases>,
+    known: Arc<Incidents>,
     /// Tells threads apart, so that one of a cluster that was left is not heard.
     run: u64,
     /// What is seen, for the thread, which ends with this.
@@ -31,11 +31,11 @@ pub(super) struct Reasoning {
 
 impl Reasoning {
     /// What is known.
-    pub(super) fn cases(&self) -> Arc<Cases> {
+    pub(super) fn incidents(&self) -> Arc<Incidents> {
         self.known.clone()
     }
 
-    /// Forgets everything: the next cluster has other cases.
+    /// Forgets everything: the next cluster has other incidents.
     pub(super) fn forget(&mut self) {
         *self = Self { run: self.run, ..Self::default() };
     }
@@ -58,18 +58,18 @@ impl Reasoning {
 /// What the thread does. It ends when nobody sends it pictures or hears it any more.
 fn work(run: u64, inbox: &Receiver<Seen>, notes: &mpsc::Sender<Note>) {
     let mut reasoner = Reasoner::new();
-    let mut told = Cases::default();
+    let mut told = Incidents::default();
     while let Ok(seen) = inbox.recv() {
         let seen = inbox.try_iter().last().unwrap_or(seen);
         let made = catch_unwind(AssertUnwindSafe(|| reasoner.look(&seen, time::now())));
-        let Ok(cases) = made else {
+        let Ok(incidents) = made else {
             tracing::error!("the reasoning about causes ended abnormally");
-            let _ = notes.blocking_send(Note::Cases(run, None));
+            let _ = notes.blocking_send(Note::Incidents(run, None));
             return;
         };
-        if cases != told {
-            told = cases.clone();
-            if notes.blocking_send(Note::Cases(run, Some(cases))).is_err() {
+        if incidents != told {
+            told = incidents.clone();
+            if notes.blocking_send(Note::Incidents(run, Some(incidents))).is_err() {
                 return;
             }
         }
@@ -102,14 +102,14 @@ impl Engine {
         let _ = thread.send(Seen {
             snapshot: self.snapshot.clone(),
             findings: self.findings.clone(),
-            incidents: self.watching.incidents(),
+            anomalies: self.watching.anomalies(),
             edges: edges(insight),
             proposals: proposed.map(|i| (i.proposal.finding.clone(), Arc::from(&*i.proposal.title))).collect(),
         });
     }
 
-    /// Hears of the cases; what opened and ended since they were last heard is journalled.
-    pub(super) fn reasoned(&mut self, run: u64, news: Option<Cases>) {
+    /// Hears of the incidents; what opened and ended since they were last heard is journalled.
+    pub(super) fn reasoned(&mut self, run: u64, news: Option<Incidents>) {
         if run != self.reasoning.run || self.reasoning.thread.is_none() {
             return;
         }
@@ -121,25 +121,25 @@ impl Engine {
         };
         let news = Arc::new(news);
         let before = std::mem::replace(&mut self.reasoning.known, news.clone());
-        for case in news.open().filter(|c| before.open().all(|b| b.id != c.id)) {
-            self.write(Kind::CaseOpened, None, subject(case), payload(case));
+        for incident in news.open().filter(|c| before.open().all(|b| b.id != c.id)) {
+            self.write(Kind::IncidentOpened, None, subject(incident), payload(incident));
         }
         for b in before.open().filter(|b| news.open().all(|c| c.id != b.id)) {
-            let case = news.all.iter().find(|c| c.id == b.id).unwrap_or(b);
-            self.write(Kind::CaseEnded, None, subject(case), payload(case));
+            let incident = news.all.iter().find(|c| c.id == b.id).unwrap_or(b);
+            self.write(Kind::IncidentEnded, None, subject(incident), payload(incident));
         }
     }
 }
 
-fn subject(case: &Case) -> Option<String> {
-    case.affected.first().map(ToString::to_string)
+fn subject(incident: &Incident) -> Option<String> {
+    incident.affected.first().map(ToString::to_string)
 }
 
-fn payload(case: &Case) -> serde_json::Value {
+fn payload(incident: &Incident) -> serde_json::Value {
     serde_json::json!({
-        "id": case.id, "title": case.title, "since": case.since, "ended": case.ended, "causes": case.causes,
-        "findings": case.findings, "anomalies": case.anomalies, "affected": case.affected,
-        "would_tell": case.would_tell, "recommendation": case.recommendation,
+        "id": incident.id, "title": incident.title, "since": incident.since, "ended": incident.ended, "causes": incident.causes,
+        "findings": incident.findings, "anomalies": incident.anomalies, "affected": incident.affected,
+        "would_tell": incident.would_tell, "recommendation": incident.recommendation,
     })
 }
 
@@ -160,7 +160,7 @@ mod tests {
         let seen = Seen {
             snapshot: Arc::new(snapshot),
             findings: Arc::from([]),
-            incidents: Arc::default(),
+            anomalies: Arc::default(),
             edges: Arc::from([]),
             proposals: Arc::from([]),
         };
@@ -168,9 +168,9 @@ mod tests {
         let (notes, mut heard) = mpsc::channel(16);
         let thread = std::thread::spawn(move || work(3, &inbox, &notes));
         pictures.send(seen).unwrap();
-        let Some(Note::Cases(3, Some(told))) = heard.blocking_recv() else { panic!("another note") };
-        let case = told.open().next().expect("a case");
-        assert_eq!(case.causes[0].subject, crate::model::case::Subject::Node(name));
+        let Some(Note::Incidents(3, Some(told))) = heard.blocking_recv() else { panic!("another note") };
+        let incident = told.open().next().expect("an incident");
+        assert_eq!(incident.causes[0].subject, crate::model::incident::Subject::Node(name));
         drop(pictures);
         thread.join().unwrap();
         assert!(heard.blocking_recv().is_none());

@@ -61,10 +61,10 @@ impl Engine {
         let actor = match kind {
             Kind::FindingOpened
             | Kind::FindingClosed
+            | Kind::AnomalyOpened
+            | Kind::AnomalyEnded
             | Kind::IncidentOpened
-            | Kind::IncidentEnded
-            | Kind::CaseOpened
-            | Kind::CaseEnded => KANSOLE.to_owned(),
+            | Kind::IncidentEnded => KANSOLE.to_owned(),
             _ => self.options.actor.clone(),
         };
         let record = Record { at: time::now(), actor, kind, action, object, payload };

@@ -1,9 +1,9 @@
-//! Anomalies beside the loop: a thread of their own learns every sample once and reports the incidents.
+//! Anomalies beside the loop: a thread of their own learns every sample once and reports the anomalies.
 
 use super::engine::{Engine, Note};
 use super::world::Level;
 use crate::analyze::anomaly::Watch;
-use crate::model::incident::{Incident, Incidents};
+use crate::model::anomaly::{Anomalies, Anomaly};
 use crate::model::journal::Kind;
 use crate::model::snapshot::Snapshot;
 use crate::model::time;
@@ -24,7 +24,7 @@ const PROVE: Duration = Duration::from_secs(10);
 /// State of the watch.
 #[derive(Debug, Default)]
 pub(super) struct Watching {
-    known: Arc<Incidents>,
+    known: Arc<Anomalies>,
     /// Tells threads apart, so that one of a cluster that was left is not heard.
     run: u64,
     /// Snapshots for the thread, which ends with this.
@@ -34,7 +34,7 @@ pub(super) struct Watching {
 
 impl Watching {
     /// What is known.
-    pub(super) fn incidents(&self) -> Arc<Incidents> {
+    pub(super) fn anomalies(&self) -> Arc<Anomalies> {
         self.known.clone()
     }
 
@@ -63,7 +63,7 @@ fn aside(run: u64, inbox: &Receiver<Arc<Snapshot>>, notes: &mpsc::Sender<Note>) 
 /// What it does. It ends when nobody sends it snapshots or hears it any more.
 fn work(run: u64, inbox: &Receiver<Arc<Snapshot>>, notes: &mpsc::Sender<Note>) {
     let mut watch = Watch::new();
-    let mut told = Incidents::default();
+    let mut told = Anomalies::default();
     let mut at = Instant::now();
     let mut proved = Instant::now();
     let Ok(mut snapshot) = inbox.recv() else { return };
@@ -75,20 +75,20 @@ fn work(run: u64, inbox: &Receiver<Arc<Snapshot>>, notes: &mpsc::Sender<Note>) {
                 watch.prove(&snapshot, time::now());
                 proved = Instant::now();
             }
-            watch.incidents(backlog)
+            watch.anomalies(backlog)
         }));
-        let Ok(incidents) = made else {
+        let Ok(anomalies) = made else {
             tracing::error!("the watch for anomalies ended abnormally");
-            let _ = notes.blocking_send(Note::Incidents(run, None));
+            let _ = notes.blocking_send(Note::Anomalies(run, None));
             return;
         };
-        let (busy, news) = (incidents.backlog > 0, incidents.all != told.all);
+        let (busy, news) = (anomalies.backlog > 0, anomalies.all != told.all);
         if !busy && told.backlog > 0 {
-            tracing::info!("the past of {} series is learned, {} KiB", incidents.judged, watch.bytes() / 1024);
+            tracing::info!("the past of {} series is learned, {} KiB", anomalies.judged, watch.bytes() / 1024);
         }
-        if news || (incidents != told && (!busy || at.elapsed() >= TELL)) {
-            (told, at) = (incidents.clone(), Instant::now());
-            if notes.blocking_send(Note::Incidents(run, Some(incidents))).is_err() {
+        if news || (anomalies != told && (!busy || at.elapsed() >= TELL)) {
+            (told, at) = (anomalies.clone(), Instant::now());
+            if notes.blocking_send(Note::Anomalies(run, Some(anomalies))).is_err() {
                 return;
             }
         }
@@ -120,14 +120,14 @@ impl Engine {
     }
 
     /// Hears of the watch; what opened and ended since it was last heard is journalled.
-    pub(super) fn watched(&mut self, run: u64, news: Option<Incidents>) {
+    pub(super) fn watched(&mut self, run: u64, news: Option<Anomalies>) {
         if run != self.watching.run || self.watching.thread.is_none() {
             return;
         }
         let Some(news) = news else {
             (self.watching.thread, self.watching.broken) = (None, true);
             self.watching.known = Arc::default();
-            self.control.say(Level::Error, "no incidents: the watch for anomalies broke down", time::now());
+            self.control.say(Level::Error, "no anomalies: the watch for anomalies broke down", time::now());
             return;
         };
         let news = Arc::new(news);
@@ -137,14 +137,14 @@ impl Engine {
                 "id": i.id, "class": i.class, "title": i.title, "severity": i.severity, "score": i.score,
                 "since": i.since, "evidence": i.evidence, "changes": i.changes,
             });
-            self.write(Kind::IncidentOpened, None, Some(i.key.to_string()), payload);
+            self.write(Kind::AnomalyOpened, None, Some(i.key.to_string()), payload);
         }
         for b in before.open().filter(|b| news.open().all(|i| i.id != b.id)) {
-            let now: Option<&Arc<Incident>> = news.all.iter().find(|i| i.id == b.id);
+            let now: Option<&Arc<Anomaly>> = news.all.iter().find(|i| i.id == b.id);
             let why = now.and_then(|i| i.ended).map_or("the workload is gone", |(_, why)| why.words());
             let i = now.unwrap_or(b);
             let payload = serde_json::json!({ "id": i.id, "class": i.class, "title": i.title, "why": why });
-            self.write(Kind::IncidentEnded, None, Some(i.key.to_string()), payload);
+            self.write(Kind::AnomalyEnded, None, Some(i.key.to_string()), payload);
         }
     }
 }
@@ -152,8 +152,8 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::anomaly::Class;
     use crate::model::fixtures;
-    use crate::model::incident::Class;
     use crate::model::reading::Reading;
     use crate::model::series::{Series, Signal};
     use crate::model::snapshot::WorkloadMetrics;
@@ -180,7 +180,7 @@ mod tests {
         let (notes, mut heard) = mpsc::channel(16);
         let thread = std::thread::spawn(move || work(7, &inbox, &notes));
         snapshots.send(Arc::new(failing())).unwrap();
-        let Some(Note::Incidents(7, Some(told))) = heard.blocking_recv() else { panic!("another note") };
+        let Some(Note::Anomalies(7, Some(told))) = heard.blocking_recv() else { panic!("another note") };
         let open: Vec<_> = told.open().collect();
         assert_eq!((open.len(), open[0].class, told.backlog), (1, Class::HighErrorRate, 0));
         // What is known already opens nothing new.
@@ -188,7 +188,7 @@ mod tests {
         drop(snapshots);
         thread.join().unwrap();
         while let Some(note) = heard.blocking_recv() {
-            assert!(matches!(note, Note::Incidents(7, Some(again)) if again.open().count() == 1));
+            assert!(matches!(note, Note::Anomalies(7, Some(again)) if again.open().count() == 1));
         }
     }
 }

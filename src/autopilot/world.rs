@@ -2,7 +2,7 @@
 
 use crate::config::settings::Slo;
 use crate::model::action::QueueItem;
-use crate::model::case::Cases;
+use crate::model::anomaly::Anomalies;
 use crate::model::failure::Failures;
 use crate::model::finding::Finding;
 use crate::model::incident::Incidents;
@@ -108,9 +108,9 @@ pub struct World {
     /// What it means, worst first.
     pub findings: Arc<[Arc<Finding>]>,
     /// What was never so: anomalies of workloads.
-    pub incidents: Arc<Incidents>,
+    pub anomalies: Arc<Anomalies>,
     /// What belongs together, and its likeliest causes.
-    pub cases: Arc<Cases>,
+    pub incidents: Arc<Incidents>,
     /// What traces mean.
     pub insight: Arc<TraceInsight>,
     /// What load is expected of the next day.
@@ -159,8 +159,8 @@ impl World {
             link: Link::Connecting { context: context.into() },
             snapshot: Arc::new(Snapshot::empty(cluster, now)),
             findings: Arc::from([]),
+            anomalies: Arc::default(),
             incidents: Arc::default(),
-            cases: Arc::default(),
             insight: Arc::default(),
             predictions: Arc::default(),
             failures: Arc::default(),

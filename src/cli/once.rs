@@ -61,7 +61,7 @@ const PAST: Duration = Duration::from_secs(5);
 fn watched(w: &World) -> bool {
     let m = &w.snapshot.metrics;
     let none = !matches!(m.state, SourceState::Live { .. }) || m.workloads.is_empty();
-    none || (m.filling == 0 && w.incidents.backlog == 0 && w.incidents.judged + w.incidents.learning > 0)
+    none || (m.filling == 0 && w.anomalies.backlog == 0 && w.anomalies.judged + w.anomalies.learning > 0)
 }
 
 /// Whether every source has answered or said why not.
@@ -131,9 +131,9 @@ fn report(w: &World) -> Value {
         },
         "metrics": metrics,
         "findings": *w.findings,
-        "incidents": *w.incidents.all,
+        "incidents": *w.anomalies.all,
         "watch": {
-            "judged": w.incidents.judged, "learning": w.incidents.learning, "workloads_behind": w.incidents.backlog,
+            "judged": w.anomalies.judged, "learning": w.anomalies.learning, "workloads_behind": w.anomalies.backlog,
         },
         "proposals": w.queue.iter().filter(|i| i.pending()).map(|i| json!({
             "proposal": *i.proposal, "preview": i.preview, "blocked": i.blocked,

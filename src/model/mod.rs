@@ -1,8 +1,8 @@
 //! The words every phase shares: plain data, without I/O, async or drawing.
 
 pub mod action;
+pub mod anomaly;
 pub mod bounds;
-pub mod case;
 pub mod cluster;
 pub mod context;
 pub mod demo;

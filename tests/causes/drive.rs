@@ -1,5 +1,5 @@
 //! Drives the simulated cluster step by step and reads it as kansole does: the watched kinds by lists of the API server,
-//! the metrics by the queries of each step. Nobody waits, and the same seed gives the same cases.
+//! the metrics by the queries of each step. Nobody waits, and the same seed gives the same incidents.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use kansole::analyze::Analyzer;
@@ -7,7 +7,7 @@ use kansole::analyze::anomaly::Watch;
 use kansole::analyze::cause::{Reasoner, Seen};
 use kansole::config::Settings;
 use kansole::config::settings::Connection;
-use kansole::model::case::{Cases, Subject};
+use kansole::model::incident::{Incidents, Subject};
 use kansole::model::snapshot::{ApiHealth, ClusterInfo, MetricsView, Snapshot, SourceState};
 use kansole::monitor::feed::{Change, Delta, Feed, Object, Watched, What};
 use kansole::monitor::lite::{
@@ -110,7 +110,7 @@ impl Rig {
     }
 
     /// Lets a few seconds pass and looks.
-    pub fn step(&mut self) -> Cases {
+    pub fn step(&mut self) -> Incidents {
         self.demo.step(TimeDelta::seconds(LOOK));
         self.look()
     }
@@ -138,7 +138,7 @@ impl Rig {
         });
     }
 
-    fn look(&mut self) -> Cases {
+    fn look(&mut self) -> Incidents {
         let now = self.now();
         for watched in Watched::core() {
             self.list(&Arc::new(Feed { watched, namespace: None }), now);
@@ -161,7 +161,7 @@ impl Rig {
         let seen = Seen {
             snapshot: self.snapshot.clone(),
             findings: findings.into_iter().map(Arc::new).collect(),
-            incidents: Arc::new(self.watch.incidents(0)),
+            anomalies: Arc::new(self.watch.anomalies(0)),
             edges: Arc::from([]),
             proposals: Arc::from([]),
         };
@@ -275,19 +275,19 @@ const THROTTLED: &str = "sum(rate(container_cpu_cfs_throttled_periods_total{cont
 /// What became of a lesson.
 #[derive(Debug)]
 pub struct Told {
-    /// Seconds from the onset until a case had the true cause among its suspects; `None`: never.
+    /// Seconds from the onset until an incident had the true cause among its suspects; `None`: never.
     pub named_after: Option<i64>,
-    /// Seconds from the onset until it was first in the case that hurts most, and stayed so to the end.
+    /// Seconds from the onset until it was first in the incident that hurts most, and stayed so to the end.
     pub first_after: Option<i64>,
-    /// Its rank a minute after the onset, in the case that hurts most, from 1; `None`: not among its suspects.
+    /// Its rank a minute after the onset, in the incident that hurts most, from 1; `None`: not among its suspects.
     pub rank: Option<usize>,
     /// Its rank at the end, in the same way.
     pub rank_at_end: Option<usize>,
     /// Share of the belief of the first suspect a minute after the onset, and whether it was right.
     pub sureness: Option<f64>,
-    /// Cases that were open at the end.
+    /// Incidents that were open at the end.
     pub open: usize,
-    /// The case that hurts most at the end, in words.
+    /// The incident that hurts most at the end, in words.
     pub story: String,
 }
 
@@ -299,10 +299,10 @@ pub fn is(subject: &Subject, cause: &str) -> bool {
     }
 }
 
-/// Rank of the true cause in the case that hurts most.
-fn rank(cases: &Cases, cause: &str) -> Option<usize> {
-    let case = cases.open().next()?;
-    case.causes.iter().position(|s| is(&s.subject, cause)).map(|i| i + 1)
+/// Rank of the true cause in the incident that hurts most.
+fn rank(incidents: &Incidents, cause: &str) -> Option<usize> {
+    let incident = incidents.open().next()?;
+    incident.causes.iter().position(|s| is(&s.subject, cause)).map(|i| i + 1)
 }
 
 /// Minutes that a lesson lasts after its onset, and that are waited for the onset.
@@ -325,7 +325,7 @@ pub fn learn(lesson: &Lesson, seed: u64) -> Told {
     };
     let mut onset = None;
     let mut end = began + TimeDelta::minutes(WAIT);
-    let mut last = Cases::default();
+    let mut last = Incidents::default();
     while rig.now() < end {
         last = rig.step();
         let now = rig.now();
@@ -367,15 +367,15 @@ impl Rig {
     }
 }
 
-/// A case in words.
-pub fn story(case: &kansole::model::case::Case) -> String {
-    let mut lines = vec![format!("    [{}] {}", case.id, case.title)];
-    for s in &case.causes {
+/// An incident in words.
+pub fn story(incident: &kansole::model::incident::Incident) -> String {
+    let mut lines = vec![format!("    [{}] {}", incident.id, incident.title)];
+    for s in &incident.causes {
         let onset = s.onset.map_or_else(String::new, |t| t.format("%H:%M:%S").to_string());
         lines.push(format!("      {:.2} {:?} since {onset}: {}", s.sureness, s.subject, s.what));
         lines.extend(s.evidence.iter().map(|e| format!("          {e}")));
     }
-    lines.extend(case.timeline.iter().map(|h| format!("      {} {}", h.at.format("%H:%M:%S"), h.what)));
-    lines.push(format!("      would tell: {} / do: {}", case.would_tell, case.recommendation));
+    lines.extend(incident.timeline.iter().map(|h| format!("      {} {}", h.at.format("%H:%M:%S"), h.what)));
+    lines.push(format!("      would tell: {} / do: {}", incident.would_tell, incident.recommendation));
     lines.join("\n")
 }

@@ -1,5 +1,5 @@
-//! Cases and their causes on the simulated cluster, read over the real protocols: the true cause comes first and soon, and
-//! an ordinary day has no case.
+//! Incidents and their causes on the simulated cluster, read over the real protocols: the true cause comes first and soon, and
+//! an ordinary day has no incident.
 
 mod drive;
 
@@ -26,8 +26,8 @@ fn a_database_that_somebody_scaled_away_is_told_before_those_that_wait_for_it() 
 fn an_ordinary_day_has_no_case() {
     let mut rig = Rig::new(1);
     for _ in 0..20 * 60 / drive::LOOK {
-        let cases = rig.step();
-        let open: Vec<String> = cases.open().map(|c| story(c)).collect();
+        let incidents = rig.step();
+        let open: Vec<String> = incidents.open().map(|c| story(c)).collect();
         assert!(open.is_empty(), "{}", open.join("\n"));
     }
 }

@@ -1,8 +1,8 @@
-//! One incident of a burst: it opens after some samples in a row, gathers evidence, goes on through short calms and ends.
+//! One anomaly of a burst: it opens after some samples in a row, gathers evidence, goes on through short calms and ends.
 
 use super::change::Changes;
 use super::law::{self, CLASSES, Scene, Sight};
-use crate::model::incident::{Change, Class, End, Incident, Measure};
+use crate::model::anomaly::{Anomaly, Change, Class, End, Measure};
 use crate::model::object::WorkloadKey;
 use crate::model::quantity::human_bytes;
 use crate::model::series::Signal;
@@ -35,10 +35,10 @@ struct Streak {
     worst: Vec<Measure>,
 }
 
-/// An incident under way, with what was expected of each signal before it began.
+/// An anomaly under way, with what was expected of each signal before it began.
 #[derive(Debug)]
 struct Open {
-    incident: Incident,
+    anomaly: Anomaly,
     seen: Vec<Class>,
     expected: [Option<f64>; 7],
     calm: Option<(Timestamp, u32)>,
@@ -46,7 +46,7 @@ struct Open {
     growth: Option<f64>,
 }
 
-/// The incidents of one workload.
+/// The anomalies of one workload.
 #[derive(Debug, Default)]
 pub(super) struct Case {
     streaks: [Option<Streak>; 5],
@@ -55,7 +55,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// Takes in one time. `true`: an incident ended because its level is taken as usual from now on.
+    /// Takes in one time. `true`: an anomaly ended because its level is taken as usual from now on.
     pub fn step(&mut self, key: &WorkloadKey, at: Timestamp, scene: &Scene, changes: &Changes) -> bool {
         for (place, class) in CLASSES.into_iter().enumerate() {
             let streak = &mut self.streaks[place];
@@ -86,7 +86,7 @@ impl Case {
             };
         }
         let Some(open) = &mut self.open else { return };
-        let i = &mut open.incident;
+        let i = &mut open.anomaly;
         (i.ended, i.last_seen, open.calm) = (None, at, None);
         if !open.seen.contains(&class) {
             open.seen.push(class);
@@ -106,11 +106,11 @@ impl Case {
         let told: Vec<bool> = open.seen.iter().filter_map(|c| law::goes_on(*c, scene, &open.expected)).collect();
         if told.contains(&true) {
             open.calm = None;
-            open.incident.last_seen = at;
+            open.anomaly.last_seen = at;
             for class in open.seen.clone() {
                 let main = law::signals(class).iter().find(|s| scene.sight(**s).is_some());
                 if let Some(s) = main {
-                    gather(&mut open.incident.evidence, *s, scene, &open.expected, at);
+                    gather(&mut open.anomaly.evidence, *s, scene, &open.expected, at);
                 }
             }
             open.tell(scene);
@@ -124,7 +124,7 @@ impl Case {
         }
         let Some(open) = &self.open else { return false };
         let patience = open.seen.iter().map(|c| law::patience(*c)).max().unwrap_or(TimeDelta::MAX);
-        let lasts = at - open.incident.since > patience;
+        let lasts = at - open.anomaly.since > patience;
         if lasts {
             self.end(at, End::Adapted);
         }
@@ -134,7 +134,7 @@ impl Case {
     fn end(&mut self, at: Timestamp, why: End) {
         self.streaks = Default::default();
         let Some(mut open) = self.open.take() else { return };
-        open.incident.ended = Some((at, why));
+        open.anomaly.ended = Some((at, why));
         if self.ended.len() == MOST {
             self.ended.pop_front();
         }
@@ -152,8 +152,8 @@ impl Case {
     }
 
     /// Those that ended and the one that goes on.
-    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
-        self.ended.iter().map(|(o, _)| &o.incident).chain(self.open.as_ref().map(|o| &o.incident))
+    pub fn anomalies(&self) -> impl Iterator<Item = &Anomaly> {
+        self.ended.iter().map(|(o, _)| &o.anomaly).chain(self.open.as_ref().map(|o| &o.anomaly))
     }
 
     /// Whether memory leaks, or did until shortly before.
@@ -163,8 +163,8 @@ impl Case {
     }
 
     /// The one that goes on, to say when it began.
-    pub fn opened(&mut self) -> Option<&mut Incident> {
-        self.open.as_mut().map(|o| &mut o.incident)
+    pub fn opened(&mut self) -> Option<&mut Anomaly> {
+        self.open.as_mut().map(|o| &mut o.anomaly)
     }
 
     /// Whether one goes on.
@@ -174,7 +174,7 @@ impl Case {
 
     /// Bytes on the heap, roughly: texts are counted as they come.
     pub fn bytes(&self) -> usize {
-        self.incidents().map(|i| size_of::<Open>() + i.evidence.len() * size_of::<Measure>() + i.title.len()).sum()
+        self.anomalies().map(|i| size_of::<Open>() + i.evidence.len() * size_of::<Measure>() + i.title.len()).sum()
     }
 }
 
@@ -216,7 +216,7 @@ fn worse(evidence: &mut Vec<Measure>, new: Measure) {
 
 impl Open {
     fn new(key: &WorkloadKey, class: Class, s: &Streak, changes: Vec<Change>) -> Self {
-        let incident = Incident {
+        let anomaly = Anomaly {
             id: format!("anomaly:{key}:{}", s.since.timestamp()).into(),
             key: key.clone(),
             class,
@@ -232,12 +232,12 @@ impl Open {
             changes,
             remedy: "".into(),
         };
-        Self { incident, seen: Vec::new(), expected: s.expected, calm: None, growth: None }
+        Self { anomaly, seen: Vec::new(), expected: s.expected, calm: None, growth: None }
     }
 
     /// Writes what follows from the evidence.
     fn tell(&mut self, scene: &Scene) {
-        let i = &mut self.incident;
+        let i = &mut self.anomaly;
         let main = law::signals(i.class);
         i.evidence.sort_by(|a, b| {
             let place = |m: &Measure| main.iter().position(|s| *s == m.signal).unwrap_or(main.len());
@@ -254,13 +254,13 @@ impl Open {
 }
 
 /// What can be done about it, and that nothing is.
-fn remedy(i: &Incident) -> String {
+fn remedy(i: &Anomaly) -> String {
     let suspect = i.suspect().filter(|_| i.class != Class::TrafficSpike);
     let suspect = suspect.map(|c| format!(" The suspect is a rollout: {}.", c.what)).unwrap_or_default();
-    format!("{}{suspect} Nothing acts by an incident yet: no plan is made from it.", i.class.remedy())
+    format!("{}{suspect} Nothing acts by an anomaly yet: no plan is made from it.", i.class.remedy())
 }
 
-fn title(i: &Incident, growth: Option<f64>) -> String {
+fn title(i: &Anomaly, growth: Option<f64>) -> String {
     let mut title = format!("{}/{}: ", i.key.namespace, i.key.name);
     if let Some(m) = i.evidence.first() {
         let (now, before) = (show(m.signal, m.observed), show(m.signal, m.expected));
@@ -298,7 +298,7 @@ pub(super) fn show(signal: Signal, value: f64) -> String {
     }
 }
 
-/// The incidents as they are shown.
-pub(super) fn shared(case: &Case) -> Vec<Arc<Incident>> {
-    case.incidents().cloned().map(Arc::new).collect()
+/// The anomalies as they are shown.
+pub(super) fn shared(case: &Case) -> Vec<Arc<Anomaly>> {
+    case.anomalies().cloned().map(Arc::new).collect()
 }

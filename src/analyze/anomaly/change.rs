@@ -1,7 +1,7 @@
 //! What was done to a workload: rollouts, more or fewer pods, restarts. They explain new levels and name suspects.
 
+use crate::model::anomaly::Change;
 use crate::model::cluster::Workload;
-use crate::model::incident::Change;
 use crate::model::pod::ContainerSpec;
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Changes remembered.
 const MOST: usize = 24;
 
-/// A change this long before an incident can be its cause; the sample that shows it may carry a slightly older time.
+/// A change this long before an anomaly can be its cause; the sample that shows it may carry a slightly older time.
 const CAUSE: TimeDelta = TimeDelta::minutes(30);
 const SKEW: TimeDelta = TimeDelta::seconds(30);
 

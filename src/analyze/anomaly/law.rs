@@ -1,7 +1,7 @@
-//! From what a sample is worth an incident, and of which class. A class needs a size that an operator would call by its
+//! From what a sample is worth an anomaly, and of which class. A class needs a size that an operator would call by its
 //! name, a probability that rules out chance, and some samples in a row.
 
-use crate::model::incident::Class;
+use crate::model::anomaly::Class;
 use crate::model::series::Signal;
 use chrono::TimeDelta;
 
@@ -10,7 +10,7 @@ pub(super) const CLASSES: [Class; 5] =
     [Class::TrafficSpike, Class::MemoryLeak, Class::HighErrorRate, Class::Degradation, Class::SecurityThreat];
 
 /// How improbable a sample of a class must be at least. A workload in which a twentieth of the requests always fails has
-/// no incident, and one whose signals swing is not cried about.
+/// no anomaly, and one whose signals swing is not cried about.
 const RARE: f64 = 1e-3;
 const RARER: f64 = 1e-4;
 
@@ -81,7 +81,7 @@ pub(super) fn signals(class: Class) -> &'static [Signal] {
     }
 }
 
-/// How many samples in a row, over how long, make an incident.
+/// How many samples in a row, over how long, make an anomaly.
 pub(super) fn persistence(class: Class) -> (u32, TimeDelta) {
     let (samples, seconds) = match class {
         Class::TrafficSpike | Class::HighErrorRate => (3, 20),

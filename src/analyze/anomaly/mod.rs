@@ -1,8 +1,8 @@
 //! Anomalies in the loop (A3): every sample of every workload's signals is learned once, in order, and what was never so
-//! becomes one incident per burst, with its class, its evidence and a remedy.
+//! becomes one anomaly per burst, with its class, its evidence and a remedy.
 //!
 //! A detector per workload and signal says how improbable a sample is by the series' own past, on the same scale for all;
-//! `law` says from what such a sample is worth an incident, and of which class; `case` makes one incident of a burst;
+//! `law` says from what such a sample is worth an anomaly, and of which class; `case` makes one anomaly of a burst;
 //! `change` knows what was done to the workload, which explains new levels and names suspects. Nothing is stored: the
 //! rings hold a day, and a start learns from that.
 
@@ -15,7 +15,7 @@ mod watched;
 #[cfg(test)]
 mod tests;
 
-use crate::model::incident::{Incident, Incidents};
+use crate::model::anomaly::{Anomalies, Anomaly};
 use crate::model::object::{WorkloadKey, WorkloadKind};
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
@@ -80,11 +80,11 @@ impl Watch {
         }
     }
 
-    /// All incidents as they stand. `backlog` is what [`Watch::observe`] answered.
-    pub fn incidents(&self, backlog: usize) -> Incidents {
-        let mut all: Vec<Arc<Incident>> = self.workloads.values().flat_map(Watched::incidents).cloned().collect();
+    /// All anomalies as they stand. `backlog` is what [`Watch::observe`] answered.
+    pub fn anomalies(&self, backlog: usize) -> Anomalies {
+        let mut all: Vec<Arc<Anomaly>> = self.workloads.values().flat_map(Watched::anomalies).cloned().collect();
         all.sort_by(|a, b| {
-            let open = |i: &Incident| i.ended.is_none();
+            let open = |i: &Anomaly| i.ended.is_none();
             open(b)
                 .cmp(&open(a))
                 .then_with(|| b.ended.map(|e| e.0).cmp(&a.ended.map(|e| e.0)))
@@ -93,7 +93,7 @@ impl Watch {
         });
         let series = || self.workloads.values().flat_map(Watched::series);
         let judged = series().filter(|judged| *judged).count();
-        Incidents { all: all.into(), judged, learning: series().count() - judged, backlog }
+        Anomalies { all: all.into(), judged, learning: series().count() - judged, backlog }
     }
 
     /// Bytes that are held.

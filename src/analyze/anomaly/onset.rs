@@ -1,7 +1,7 @@
-//! When an incident began: an unusual sample is often not the first of its kind, for what creeps up is usual for a while.
+//! When an anomaly began: an unusual sample is often not the first of its kind, for what creeps up is usual for a while.
 
 use crate::ml::change::change_points;
-use crate::model::incident::Class;
+use crate::model::anomaly::Class;
 use crate::model::series::Signal;
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;

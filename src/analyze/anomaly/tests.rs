@@ -1,9 +1,9 @@
-//! What the watch promises, on made-up workloads: few false incidents, every class found, and adaptation.
+//! What the watch promises, on made-up workloads: few false anomalies, every class found, and adaptation.
 
 use super::Watch;
 use super::watched::Watched;
+use crate::model::anomaly::{Anomaly, Class, End};
 use crate::model::fixtures;
-use crate::model::incident::{Class, End, Incident};
 use crate::model::object::WorkloadKey;
 use crate::model::reading::Reading;
 use crate::model::series::{Series, Signal};
@@ -78,13 +78,13 @@ fn watched(seconds: i64, make: impl Fn(i64) -> [Option<f64>; 7]) -> Watched {
     w
 }
 
-fn incidents(w: &Watched) -> Vec<Incident> {
-    w.incidents().map(|i| (**i).clone()).collect()
+fn anomalies(w: &Watched) -> Vec<Anomaly> {
+    w.anomalies().map(|i| (**i).clone()).collect()
 }
 
-/// The one incident of a day and more in which something happens at noon of the second day.
-fn only(hours: i64, make: impl Fn(i64) -> [Option<f64>; 7]) -> Incident {
-    let mut found = incidents(&watched(DAY + hours * 3600, make));
+/// The one anomaly of a day and more in which something happens at noon of the second day.
+fn only(hours: i64, make: impl Fn(i64) -> [Option<f64>; 7]) -> Anomaly {
+    let mut found = anomalies(&watched(DAY + hours * 3600, make));
     assert_eq!(found.len(), 1, "{found:#?}");
     found.remove(0)
 }
@@ -102,8 +102,8 @@ fn times(row: &mut [Option<f64>; 7], signal: Signal, factor: f64) {
 #[test]
 fn weeks_without_trouble_have_less_than_one_false_incident_in_twenty_series_weeks() {
     // six workloads of seven signals over half a week each: 21 series-weeks
-    let false_ones: Vec<Incident> =
-        (1..=6).flat_map(|seed| incidents(&watched(DAY * 7 / 2, move |t| usual(t, seed)))).collect();
+    let false_ones: Vec<Anomaly> =
+        (1..=6).flat_map(|seed| anomalies(&watched(DAY * 7 / 2, move |t| usual(t, seed)))).collect();
     assert!(false_ones.len() <= 1, "{false_ones:#?}");
 }
 
@@ -157,12 +157,12 @@ fn errors_after_a_rollout_name_it_and_end_with_it() {
     workload.revisions = Arc::from([revision]);
     w.look(&workload, at(bad.start - 20));
     w.learn(&key(), &metrics(0..bad.start + 300, &make), usize::MAX);
-    let i = incidents(&w).remove(0);
+    let i = anomalies(&w).remove(0);
     assert_eq!((i.class, i.since, i.ended), (Class::HighErrorRate, at(bad.start), None), "{i:#?}");
     assert_eq!(&*i.suspect().unwrap().what, "revision 8 was rolled out");
     assert!(i.title.contains("of requests fail") && i.title.contains("revision 8 was rolled out"), "{}", i.title);
     w.learn(&key(), &metrics(0..bad.end + 1200, &make), usize::MAX);
-    let all = incidents(&w);
+    let all = anomalies(&w);
     assert!(all.len() == 1 && all[0].ended.unwrap().1 == End::Calm && all[0].id == i.id, "{all:#?}");
 }
 
@@ -189,7 +189,7 @@ fn memory_that_climbs_is_a_leak_even_with_kills_in_between_and_memory_that_follo
             }
         })
     };
-    let all = incidents(&watched(DAY + 10_800, load));
+    let all = anomalies(&watched(DAY + 10_800, load));
     assert!(all.iter().all(|i| i.class != Class::MemoryLeak), "{all:#?}");
 }
 
@@ -210,7 +210,7 @@ fn a_past_that_arrives_signal_by_signal_is_learned_of_each() {
     let mut w = Watched::default();
     w.learn(&key(), &metrics(0..DAY, &cpu_alone), usize::MAX);
     w.learn(&key(), &metrics(0..DAY + 1800, &fails), usize::MAX);
-    let all = incidents(&w);
+    let all = anomalies(&w);
     assert!(all.len() == 1 && all[0].class == Class::HighErrorRate, "{all:#?}");
 }
 
@@ -222,7 +222,7 @@ fn restarted(times: u32) -> crate::model::cluster::Workload {
 }
 
 /// Watches a workload minute by minute for two hours after a day; containers of it restart where `kills` says so.
-fn minute_by_minute(make: impl Fn(i64) -> [Option<f64>; 7], kills: impl Fn(i64) -> u32) -> Vec<Incident> {
+fn minute_by_minute(make: impl Fn(i64) -> [Option<f64>; 7], kills: impl Fn(i64) -> u32) -> Vec<Anomaly> {
     let mut w = Watched::default();
     w.look(&restarted(0), at(0));
     w.learn(&key(), &metrics(0..DAY, &make), usize::MAX);
@@ -231,7 +231,7 @@ fn minute_by_minute(make: impl Fn(i64) -> [Option<f64>; 7], kills: impl Fn(i64) 
         w.look(&restarted(kills(t - DAY)), at(t));
         w.learn(&key(), &metrics(DAY - STEP..t + STEP, &make), usize::MAX);
     }
-    incidents(&w)
+    anomalies(&w)
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn slow_answers_are_degradation_and_cpu_without_cause_is_a_threat() {
     let threat = only(2, mined);
     assert!(threat.class == Class::SecurityThreat && threat.evidence[0].signal == Signal::Cpu, "{threat:#?}");
     // with requests that grow as much it is load
-    let busy = incidents(&watched(DAY + 7200, |t| {
+    let busy = anomalies(&watched(DAY + 7200, |t| {
         let mut row = mined(t);
         if trouble.contains(&t) {
             times(&mut row, Signal::RequestRate, 2.5);
@@ -295,7 +295,7 @@ fn slow_answers_are_degradation_and_cpu_without_cause_is_a_threat() {
         row[2..].fill(None);
         row
     });
-    assert_eq!(incidents(&blind), []);
+    assert_eq!(anomalies(&blind), []);
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn a_new_level_is_taken_as_usual_after_an_hour_and_its_return_is_an_event_of_its
             }
         })
     };
-    let all = incidents(&watched(2 * DAY, make));
+    let all = anomalies(&watched(2 * DAY, make));
     assert_eq!(all.len(), 1, "{all:#?}");
     let (end, why) = all[0].ended.unwrap();
     assert_eq!((all[0].class, why), (Class::TrafficSpike, End::Adapted));
@@ -319,9 +319,9 @@ fn a_new_level_is_taken_as_usual_after_an_hour_and_its_return_is_an_event_of_its
 #[test]
 fn gaps_zeros_and_beginnings_are_no_incidents() {
     let gap = watched(2 * DAY, |t| if (DAY..DAY + 6 * 3600).contains(&t) { [None; 7] } else { usual(t, 7) });
-    assert_eq!(incidents(&gap), []);
+    assert_eq!(anomalies(&gap), []);
     let zeros = watched(2 * DAY, |_| [Some(0.0); 7]);
-    assert_eq!(incidents(&zeros), []);
+    assert_eq!(anomalies(&zeros), []);
     let appears = watched(2 * DAY, |t| {
         let mut row = usual(t, 7);
         if t < DAY + 3600 {
@@ -329,7 +329,7 @@ fn gaps_zeros_and_beginnings_are_no_incidents() {
         }
         row
     });
-    assert_eq!(incidents(&appears), []);
+    assert_eq!(anomalies(&appears), []);
 }
 
 #[test]
@@ -352,10 +352,10 @@ fn more_pods_and_a_restart_explain_what_is_used() {
         w.learn(&key(), &metrics(0..DAY, &make), usize::MAX);
         w.look(&pods(after), at(DAY));
         w.learn(&key(), &metrics(0..DAY + 7200, &make), usize::MAX);
-        incidents(&w)
+        anomalies(&w)
     };
     assert_eq!(run(6), []);
-    assert_ne!(run(2), [], "the same without more pods is an incident");
+    assert_ne!(run(2), [], "the same without more pods is an anomaly");
 }
 
 #[test]
@@ -375,14 +375,14 @@ fn samples_are_learned_once_whatever_the_budget_and_whenever_the_past_arrives() 
     let mut bits = Watched::default();
     let mut learned = 0;
     while !bits.knows(&all) {
-        assert!(bits.incidents().next().is_none(), "nothing is shown of a past that is half known");
+        assert!(bits.anomalies().next().is_none(), "nothing is shown of a past that is half known");
         learned += bits.learn(&key(), &all, 1000);
     }
-    assert_eq!((learned, incidents(&bits)), (samples, incidents(&once)));
+    assert_eq!((learned, anomalies(&bits)), (samples, anomalies(&once)));
     let mut late = Watched::default();
     late.learn(&key(), &metrics(DAY + 3600..DAY + 5400, &make), usize::MAX);
     late.learn(&key(), &all, usize::MAX);
-    assert_eq!(incidents(&late), incidents(&once));
+    assert_eq!(anomalies(&late), anomalies(&once));
 }
 
 fn snapshot(workloads: usize, metrics: &Arc<WorkloadMetrics>) -> Snapshot {
@@ -404,10 +404,10 @@ fn the_budget_holds_everybody_has_a_turn_and_who_is_gone_is_forgotten() {
         assert!(calls < 30);
     }
     assert!(calls >= 5 * 7 * 120 / 400, "{calls} calls are more than the budget allows");
-    let known = watch.incidents(0);
+    let known = watch.anomalies(0);
     assert_eq!((known.judged, known.learning), (35, 0));
     assert_eq!(watch.observe(&snapshot(2, &m), at(7200), 300), 0);
-    assert_eq!(watch.incidents(0).judged, 14);
+    assert_eq!(watch.anomalies(0).judged, 14);
 }
 
 #[test]
@@ -428,12 +428,12 @@ fn an_incident_without_data_ends_after_half_an_hour() {
     let s = snapshot(1, &m);
     let mut watch = Watch::new();
     assert_eq!(watch.observe(&s, at(DAY + 600), usize::MAX), 0);
-    assert_eq!(watch.incidents(0).open().count(), 1);
+    assert_eq!(watch.anomalies(0).open().count(), 1);
     watch.observe(&s, at(DAY + 600 + 1900), usize::MAX);
-    let all = watch.incidents(0).all;
+    let all = watch.anomalies(0).all;
     assert!(all.len() == 1 && all[0].ended.unwrap().1 == End::Silent, "{all:#?}");
     watch.observe(&s, at(3 * DAY), usize::MAX);
-    assert_eq!(watch.incidents(0).all.len(), 0, "after a day it is forgotten");
+    assert_eq!(watch.anomalies(0).all.len(), 0, "after a day it is forgotten");
 }
 
 #[test]
@@ -452,7 +452,7 @@ fn who_judges_signals_together_proves_itself_on_the_last_day_and_an_incident_say
     w.prove(&calm, at(DAY));
     assert!(!w.unproved(at(DAY + 5 * 3600)) && w.unproved(at(DAY + 6 * 3600)));
     w.learn(&key(), &metrics(0..DAY + 4500, &fails), usize::MAX);
-    let all = incidents(&w);
+    let all = anomalies(&w);
     let card = all[0].together.clone().expect("it was proved before");
     assert!(card.contains("autoencoder found") && card.contains("isolation forest found"), "{card}");
     assert!(all[0].onset.is_some_and(|o| (o - at(DAY + 3600)).num_seconds().abs() <= 120), "{all:#?}");

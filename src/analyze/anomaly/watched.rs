@@ -6,8 +6,8 @@ use super::law::{self, Scene, Sight};
 use super::onset::Recent;
 use crate::analyze::leak::fit_cut;
 use crate::ml::anomaly::{ALARM, Detector, Kind, Panel, VectorDetector};
+use crate::model::anomaly::Anomaly;
 use crate::model::cluster::Workload;
-use crate::model::incident::Incident;
 use crate::model::object::WorkloadKey;
 use crate::model::series::{Series, Signal};
 use crate::model::snapshot::WorkloadMetrics;
@@ -78,7 +78,7 @@ pub(super) struct Watched {
     recent: Recent,
     changes: Changes,
     case: Case,
-    shown: Vec<Arc<Incident>>,
+    shown: Vec<Arc<Anomaly>>,
 }
 
 impl Default for Watched {
@@ -167,10 +167,10 @@ impl Watched {
         self.recent.push(at, row);
         let calm = !self.case.is_open();
         let adapted = self.case.step(key, at, &scene, &self.changes);
-        if let Some(incident) = self.case.opened().filter(|_| calm) {
-            let main = law::signals(incident.class).iter().find(|s| row[**s as usize].is_some());
-            incident.together = self.panel.as_ref().map(|(_, panel)| panel.card().into());
-            incident.onset = main.and_then(|s| self.recent.onset(*s, incident.class, incident.since));
+        if let Some(anomaly) = self.case.opened().filter(|_| calm) {
+            let main = law::signals(anomaly.class).iter().find(|s| row[**s as usize].is_some());
+            anomaly.together = self.panel.as_ref().map(|(_, panel)| panel.card().into());
+            anomaly.onset = main.and_then(|s| self.recent.onset(*s, anomaly.class, anomaly.since));
         }
         if adapted {
             self.tracks.iter_mut().flatten().for_each(|t| t.detector.restart_level());
@@ -215,11 +215,11 @@ impl Watched {
         self.proved.is_none_or(|at| now - at >= PROVED_AGAIN)
     }
 
-    /// Lets those that judge signals together learn the last day, incidents left out, and prove themselves on it.
+    /// Lets those that judge signals together learn the last day, anomalies left out, and prove themselves on it.
     pub fn prove(&mut self, metrics: &WorkloadMetrics, now: Timestamp) {
         self.proved = Some(now);
         let from = now - TimeDelta::hours(24);
-        let calm = |at: Timestamp| self.case.incidents().all(|i| at < i.since || i.ended.is_some_and(|e| at > e.0));
+        let calm = |at: Timestamp| self.case.anomalies().all(|i| at < i.since || i.ended.is_some_and(|e| at > e.0));
         let mut rows: BTreeMap<Timestamp, [f64; 7]> = BTreeMap::new();
         let mut counts = [0usize; 7];
         for signal in Signal::ALL {
@@ -319,13 +319,13 @@ impl Watched {
         let before = self.shown.len();
         let open = self.case.is_open();
         self.case.age(last, now);
-        if self.done.is_some() && (open != self.case.is_open() || self.case.incidents().count() != before) {
+        if self.done.is_some() && (open != self.case.is_open() || self.case.anomalies().count() != before) {
             self.shown = shared(&self.case);
         }
     }
 
-    /// Its incidents: those that ended and the one that goes on.
-    pub fn incidents(&self) -> impl Iterator<Item = &Arc<Incident>> {
+    /// Its anomalies: those that ended and the one that goes on.
+    pub fn anomalies(&self) -> impl Iterator<Item = &Arc<Anomaly>> {
         self.shown.iter()
     }
 

@@ -1,36 +1,36 @@
-//! The file of all cases: they keep their names while they last, have a timeline, end when all is calm.
+//! The file of all incidents: they keep their names while they last, have a timeline, end when all is calm.
 
 use super::group::Group;
 use super::rank::Scene;
 use super::tell;
-use crate::model::case::{Case, Cases, Happening, Subject};
+use crate::model::incident::{Happening, Incident, Incidents, Subject};
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// A case of which nothing was seen for so long is over.
+/// An incident of which nothing was seen for so long is over.
 const CALM: TimeDelta = TimeDelta::minutes(2);
-/// Ended cases are kept for so long.
+/// Ended incidents are kept for so long.
 const KEPT: TimeDelta = TimeDelta::hours(24);
-/// Happenings that a case keeps; the oldest and the newest tell most, the middle goes first.
+/// Happenings that an incident keeps; the oldest and the newest tell most, the middle goes first.
 const HAPPENINGS: usize = 60;
-/// Ended cases that are kept at most.
+/// Ended incidents that are kept at most.
 const MOST: usize = 200;
 
-/// One case with what is not told.
+/// One incident with what is not told.
 #[derive(Debug)]
 struct Entry {
-    case: Arc<Case>,
+    incident: Arc<Incident>,
     members: BTreeSet<Subject>,
     hurts: f64,
 }
 
-/// All cases of a day.
+/// All incidents of a day.
 #[derive(Debug, Default)]
 pub struct File {
     open: Vec<Entry>,
-    ended: Vec<Arc<Case>>,
+    ended: Vec<Arc<Incident>>,
 }
 
 /// A workload is the same whether it or its change is suspected.
@@ -42,15 +42,15 @@ fn plain(subject: &Subject) -> Subject {
 }
 
 impl File {
-    /// Takes in the groups of a look and gives all cases.
-    pub fn take(&mut self, scene: &Scene<'_>, groups: &[Group], now: Timestamp) -> Cases {
+    /// Takes in the groups of a look and gives all incidents.
+    pub fn take(&mut self, scene: &Scene<'_>, groups: &[Group], now: Timestamp) -> Incidents {
         let members =
             |g: &Group| -> BTreeSet<Subject> { g.iter().map(|i| plain(&scene.candidates[*i].subject)).collect() };
         let mut taken = BTreeSet::new();
         for group in groups {
             let (members, head) = (members(group), plain(&scene.candidates[group[0]].subject));
             let fits = |e: &Entry| {
-                let first = e.case.causes.first().map(|s| plain(&s.subject));
+                let first = e.incident.causes.first().map(|s| plain(&s.subject));
                 (first.as_ref() == Some(&head), e.members.intersection(&members).count())
             };
             let free = self.open.iter().enumerate().filter(|(i, _)| !taken.contains(i));
@@ -69,28 +69,28 @@ impl File {
             renew(&mut self.open[i], scene, group, members, now);
         }
         self.end(now);
-        self.cases()
+        self.incidents()
     }
 
     fn end(&mut self, now: Timestamp) {
         for mut e in std::mem::take(&mut self.open) {
-            if now - e.case.last_seen <= CALM {
+            if now - e.incident.last_seen <= CALM {
                 self.open.push(e);
                 continue;
             }
-            let case = Arc::make_mut(&mut e.case);
-            case.ended = Some(case.last_seen);
-            note(case, case.last_seen, "all is calm again".into());
-            self.ended.insert(0, e.case);
+            let incident = Arc::make_mut(&mut e.incident);
+            incident.ended = Some(incident.last_seen);
+            note(incident, incident.last_seen, "all is calm again".into());
+            self.ended.insert(0, e.incident);
         }
         self.ended.retain(|c| c.ended.is_some_and(|at| now - at <= KEPT));
         self.ended.truncate(MOST);
     }
 
-    fn cases(&self) -> Cases {
+    fn incidents(&self) -> Incidents {
         let mut open: Vec<&Entry> = self.open.iter().collect();
-        open.sort_by(|a, b| b.hurts.total_cmp(&a.hurts).then(a.case.since.cmp(&b.case.since)));
-        Cases { all: open.iter().map(|e| &e.case).chain(&self.ended).cloned().collect() }
+        open.sort_by(|a, b| b.hurts.total_cmp(&a.hurts).then(a.incident.since.cmp(&b.incident.since)));
+        Incidents { all: open.iter().map(|e| &e.incident).chain(&self.ended).cloned().collect() }
     }
 }
 
@@ -98,7 +98,7 @@ fn open(scene: &Scene<'_>, group: &Group, now: Timestamp) -> Entry {
     let first = &scene.candidates[group[0]];
     let since = group.iter().map(|i| scene.candidates[*i].onset).min().unwrap_or(now);
     let words = tell::name(&first.subject).replace([' ', '/'], "-");
-    let case = Case {
+    let incident = Incident {
         id: format!("{words}-{}", now.format("%m%d-%H%M%S")).into(),
         title: "".into(),
         since,
@@ -112,56 +112,56 @@ fn open(scene: &Scene<'_>, group: &Group, now: Timestamp) -> Entry {
         would_tell: "".into(),
         recommendation: "".into(),
     };
-    Entry { case: Arc::new(case), members: BTreeSet::new(), hurts: 0.0 }
+    Entry { incident: Arc::new(incident), members: BTreeSet::new(), hurts: 0.0 }
 }
 
-/// Brings a case up to what is known now.
+/// Brings an incident up to what is known now.
 fn renew(entry: &mut Entry, scene: &Scene<'_>, group: &Group, members: BTreeSet<Subject>, now: Timestamp) {
     let causes = tell::suspects(scene, group);
-    let case = Arc::make_mut(&mut entry.case);
+    let incident = Arc::make_mut(&mut entry.incident);
     for c in group.iter().map(|i| &scene.candidates[*i]) {
         if !entry.members.contains(&plain(&c.subject)) {
-            note(case, c.onset, tell::line(&c.subject, &c.what));
+            note(incident, c.onset, tell::line(&c.subject, &c.what));
         }
-        for id in c.findings.iter().filter(|id| !case.findings.contains(id)).cloned().collect::<Vec<_>>() {
+        for id in c.findings.iter().filter(|id| !incident.findings.contains(id)).cloned().collect::<Vec<_>>() {
             if let Some(f) = scene.seen.findings.iter().find(|f| f.id == id) {
-                note(case, f.since, f.title.to_string());
+                note(incident, f.since, f.title.to_string());
             }
-            case.findings.push(id);
+            incident.findings.push(id);
         }
         for id in &c.anomalies {
-            if !case.anomalies.contains(id) {
-                case.anomalies.push(id.clone());
+            if !incident.anomalies.contains(id) {
+                incident.anomalies.push(id.clone());
             }
         }
-        case.since = case.since.min(c.onset);
+        incident.since = incident.since.min(c.onset);
     }
-    let before = case.causes.first().map(|s| plain(&s.subject));
+    let before = incident.causes.first().map(|s| plain(&s.subject));
     let after = causes.first().map(|s| plain(&s.subject));
     if before != after
         && let Some(first) = causes.first()
     {
         let share = first.sureness * 100.0;
-        note(case, now, format!("likeliest cause: {} ({share:.0} %)", tell::name(&first.subject)));
+        note(incident, now, format!("likeliest cause: {} ({share:.0} %)", tell::name(&first.subject)));
     }
-    case.last_seen = now;
-    case.title = tell::title(scene, group, &causes).into();
-    case.would_tell = tell::would_tell(&causes).into();
-    case.recommendation = tell::recommendation(scene, group).into();
-    case.causes = causes;
+    incident.last_seen = now;
+    incident.title = tell::title(scene, group, &causes).into();
+    incident.would_tell = tell::would_tell(&causes).into();
+    incident.recommendation = tell::recommendation(scene, group).into();
+    incident.causes = causes;
     for key in tell::affected(scene, group) {
-        if !case.affected.contains(&key) {
-            case.affected.push(key);
+        if !incident.affected.contains(&key) {
+            incident.affected.push(key);
         }
     }
     entry.members.extend(members);
     entry.hurts = group.iter().map(|i| scene.candidates[*i].hurts).sum::<f64>();
 }
 
-fn note(case: &mut Case, at: Timestamp, what: String) {
-    case.timeline.push(Happening { at, what: what.into() });
-    case.timeline.sort_by_key(|h| h.at);
-    if case.timeline.len() > HAPPENINGS {
-        case.timeline.remove(HAPPENINGS / 2);
+fn note(incident: &mut Incident, at: Timestamp, what: String) {
+    incident.timeline.push(Happening { at, what: what.into() });
+    incident.timeline.sort_by_key(|h| h.at);
+    if incident.timeline.len() > HAPPENINGS {
+        incident.timeline.remove(HAPPENINGS / 2);
     }
 }

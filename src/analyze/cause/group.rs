@@ -1,7 +1,7 @@
 //! Who belongs together: each candidate goes to the one that explains it, and what nobody explains is the head of a group.
 
 use super::rank::{Candidate, Scene};
-use crate::model::case::Subject;
+use crate::model::incident::Subject;
 use chrono::TimeDelta;
 
 /// An explanation below this is none.
@@ -12,7 +12,7 @@ const TOGETHER: TimeDelta = TimeDelta::minutes(5);
 /// Candidates of one cause by index, the likeliest cause first. Never empty.
 pub type Group = Vec<usize>;
 
-/// All groups that are grave enough to be cases.
+/// All groups that are grave enough to be incidents.
 pub fn groups(scene: &Scene<'_>) -> Vec<Group> {
     let all = &scene.candidates;
     let mut heads: Vec<usize> = (0..all.len()).map(|i| head(all, i)).collect();

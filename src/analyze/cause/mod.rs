@@ -1,4 +1,4 @@
-//! What belongs together and why (A5): findings, anomalies and the first signs in the rings become cases, each with the
+//! What belongs together and why (A5): findings, anomalies and the first signs in the rings become incidents, each with the
 //! suspects that are likeliest to be its cause.
 //!
 //! A look at a snapshot goes through five steps, one file each:
@@ -8,10 +8,10 @@
 //! 2. `change`: what somebody changed lately, told by comparing snapshots;
 //! 3. `rank`: what each workload, node and zone has against it, and who explains whom: along calls, by a node or a zone,
 //!    by demand that comes from a caller;
-//! 4. `group`: who is explained belongs to the case of the one that explains it; who is not, has a case of its own;
-//! 5. `file`: cases keep their names while they last, have a timeline, end when all is calm, and are forgotten after a day.
+//! 4. `group`: who is explained belongs to the incident of the one that explains it; who is not, has an incident of its own;
+//! 5. `file`: incidents keep their names while they last, have a timeline, end when all is calm, and are forgotten after a day.
 //!
-//! **Sureness is a weight, not a probability**: the scores of a case's suspects and of `something else`, normalised. How
+//! **Sureness is a weight, not a probability**: the scores of an incident's suspects and of `something else`, normalised. How
 //! often a first suspect of a given sureness is right is measured on the simulated cluster (`cargo bench --bench figures --
 //! causes`).
 
@@ -24,7 +24,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
-use crate::model::case::Cases;
+use crate::model::anomaly::Anomalies;
 use crate::model::finding::Finding;
 use crate::model::incident::Incidents;
 use crate::model::object::WorkloadKey;
@@ -45,7 +45,7 @@ pub struct Seen {
     /// What the fault classifier says.
     pub findings: Arc<[Arc<Finding>]>,
     /// Bursts of anomalies.
-    pub incidents: Arc<Incidents>,
+    pub anomalies: Arc<Anomalies>,
     /// Who calls whom as traces tell, beside what the snapshot's metrics tell.
     pub edges: Arc<[(WorkloadKey, WorkloadKey)]>,
     /// What was proposed: finding and title of the proposal.
@@ -97,7 +97,7 @@ impl Calls {
     }
 }
 
-/// Keeps the cases. One per cluster; does no I/O. What it remembers is bounded by what the snapshots hold and by a day of cases.
+/// Keeps the incidents. One per cluster; does no I/O. What it remembers is bounded by what the snapshots hold and by a day of incidents.
 #[derive(Debug, Default)]
 pub struct Reasoner {
     sight: sight::Sight,
@@ -112,8 +112,8 @@ impl Reasoner {
         Self::default()
     }
 
-    /// Looks at what is known now and gives all cases.
-    pub fn look(&mut self, seen: &Seen, now: Timestamp) -> Cases {
+    /// Looks at what is known now and gives all incidents.
+    pub fn look(&mut self, seen: &Seen, now: Timestamp) -> Incidents {
         self.calls.look(seen, now);
         self.changes.look(&seen.snapshot, now);
         let troubles = self.sight.look(seen, now);

@@ -4,10 +4,10 @@ use super::change::{Change, Changes, What};
 use super::sight::{Kind, Symptom, Troubles};
 use super::{Calls, Seen};
 use crate::ml::lag::lagged;
-use crate::model::case::Subject;
+use crate::model::anomaly::Class;
 use crate::model::cluster::{NodeTrouble, Owner};
 use crate::model::finding::{self, Fault, Finding};
-use crate::model::incident::Class;
+use crate::model::incident::Subject;
 use crate::model::object::WorkloadKey;
 use crate::model::series::Signal;
 use crate::model::snapshot::Snapshot;
@@ -47,7 +47,7 @@ pub struct Candidate {
     pub evidence: Vec<Arc<str>>,
     /// Whether anybody suffers from it directly.
     pub hurts: f64,
-    /// Whether it is grave enough to make a case of.
+    /// Whether it is grave enough to make an incident of.
     pub opens: bool,
     /// Requests a second from outside that are more than usual; 0: demand is not what speaks against it.
     pub extra: f64,
@@ -86,7 +86,7 @@ impl<'a> Scene<'a> {
         all.extend(robbed.map(|(node, since, share)| {
             let what = format!("node {node}: neighbours take {:.0} % of its processors' time", share * 100.0);
             let said: Arc<str> = format!("{what}, since {}", age(now, since)).into();
-            // Time that nobody wanted hurts nobody: it takes a victim to make a case of it.
+            // Time that nobody wanted hurts nobody: it takes a victim to make an incident of it.
             Candidate { opens: false, ..scene.place(Subject::Node(node.clone()), what, since, 1.1, said) }
         }));
         let keys = scene.keys();
@@ -112,7 +112,7 @@ impl<'a> Scene<'a> {
             finding::Subject::Workload(key) => Some(key.clone()),
             _ => None,
         });
-        let odd = self.seen.incidents.open().map(|i| i.key.clone());
+        let odd = self.seen.anomalies.open().map(|i| i.key.clone());
         let gone = self.changes.all().filter(|(k, c)| {
             let empty = self.snapshot().workload(k).is_none_or(|w| w.replicas.desired == 0);
             matches!(c.what, What::Gone | What::Down) && empty && self.calls.callers(k).next().is_some()
@@ -130,11 +130,11 @@ impl<'a> Scene<'a> {
         self.seen.findings.iter().filter(move |f| f.subject == finding::Subject::Workload(key.clone()))
     }
 
-    /// A workload's case against it.
+    /// A workload's incident against it.
     fn workload(&self, key: &WorkloadKey) -> Option<Candidate> {
         let symptoms = self.symptoms(key);
         let findings: Vec<_> = self.findings(key).filter(|f| weight(&f.fault).0 > 0.0).collect();
-        let odd: Vec<_> = self.seen.incidents.open().filter(|i| i.key == *key).collect();
+        let odd: Vec<_> = self.seen.anomalies.open().filter(|i| i.key == *key).collect();
         let empty = self.snapshot().workload(key).is_none_or(|w| w.replicas.desired == 0);
         let told = symptoms.iter().map(|s| s.onset).chain(findings.iter().map(|f| began(f)));
         let first = told.chain(odd.iter().map(|i| i.since)).min();
@@ -161,7 +161,7 @@ impl<'a> Scene<'a> {
         let mut subject = Subject::Workload(key.clone());
         // More use of the processor alone hurts nobody.
         let grave = symptoms.iter().any(|s| s.kind != Kind::Cpu) || !findings.is_empty() || !odd.is_empty();
-        // What nobody suffers from makes no case by itself: it is shown where anomalies are. With a change before it, it does.
+        // What nobody suffers from makes no incident by itself: it is shown where anomalies are. With a change before it, it does.
         let quiet = |c: Class| matches!(c, Class::TrafficSpike | Class::MemoryLeak | Class::SecurityThreat);
         let opens = symptoms.iter().any(|s| s.kind.hurts())
             || findings.iter().any(|f| weight(&f.fault).0 >= 0.4)

@@ -1,9 +1,9 @@
-//! What people read of a case: its title, its suspects with their shares, what would tell them apart, what can be done.
+//! What people read of an incident: its title, its suspects with their shares, what would tell them apart, what can be done.
 
 use super::group::Group;
 use super::rank::{Candidate, Scene};
-use crate::model::case::{Subject, Suspect};
 use crate::model::context::Context;
+use crate::model::incident::{Subject, Suspect};
 use crate::model::object::WorkloadKey;
 use chrono::TimeDelta;
 use std::sync::Arc;

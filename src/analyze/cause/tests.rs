@@ -1,9 +1,9 @@
-//! Cases on small pictures: who belongs together, who is to blame, and how a case lives and ends.
+//! Incidents on small pictures: who belongs together, who is to blame, and how an incident lives and ends.
 
 use super::*;
-use crate::model::case::{Case, Subject};
 use crate::model::failure::Call;
 use crate::model::fixtures::{self, ago, deployment, now, pod, revision, with_metrics};
+use crate::model::incident::{Incident, Subject};
 use crate::model::object::WorkloadKind;
 use crate::model::series::Signal;
 
@@ -36,14 +36,14 @@ fn seen(snapshot: Snapshot) -> Seen {
     Seen {
         snapshot: Arc::new(snapshot),
         findings: Arc::from([]),
-        incidents: Arc::default(),
+        anomalies: Arc::default(),
         edges: Arc::from([]),
         proposals: Arc::from([]),
     }
 }
 
-fn open(cases: &Cases) -> Vec<Arc<Case>> {
-    cases.open().cloned().collect()
+fn open(incidents: &Incidents) -> Vec<Arc<Incident>> {
+    incidents.open().cloned().collect()
 }
 
 #[test]
@@ -53,9 +53,9 @@ fn where_all_is_well_there_is_no_case() {
 
 #[test]
 fn the_callee_that_fails_with_its_callers_is_the_first_suspect_of_one_case() {
-    let cases = Reasoner::new().look(&seen(shop(&[("front", 90), ("search", 90), ("db", 90)])), now());
-    let open = open(&cases);
-    assert_eq!(open.len(), 1, "{cases:#?}");
+    let incidents = Reasoner::new().look(&seen(shop(&[("front", 90), ("search", 90), ("db", 90)])), now());
+    let open = open(&incidents);
+    assert_eq!(open.len(), 1, "{incidents:#?}");
     assert_eq!(open[0].causes[0].subject, Subject::Workload(key("db")));
     assert_eq!(open[0].affected[0], key("db"));
     assert_eq!(open[0].affected.len(), 3);
@@ -73,8 +73,8 @@ fn a_release_before_it_is_the_suspect_and_can_be_taken_back() {
     let w = Arc::make_mut(&mut all[at]);
     (w.template, w.revisions) = (revisions[0].template.clone(), revisions.into());
     s.workloads = all.into();
-    let cases = Reasoner::new().look(&seen(s), now());
-    let open = open(&cases);
+    let incidents = Reasoner::new().look(&seen(s), now());
+    let open = open(&incidents);
     assert_eq!(open.len(), 1);
     let first = &open[0].causes[0];
     assert!(matches!(&first.subject, Subject::Change(k, _) if *k == key("search")), "{first:?}");
@@ -93,8 +93,8 @@ fn two_troubles_that_do_not_touch_are_two_cases() {
     let failing: [(Signal, &dyn Fn(i64) -> f64); 2] =
         [(Signal::RequestRate, &|_| 20.0), (Signal::ErrorRate, &|back| if back <= 60 { 0.5 } else { 0.0 })];
     let s = with_metrics(s, "mail", 7200, &failing);
-    let cases = Reasoner::new().look(&seen(s), now());
-    let mut firsts: Vec<Subject> = open(&cases).iter().map(|c| c.causes[0].subject.clone()).collect();
+    let incidents = Reasoner::new().look(&seen(s), now());
+    let mut firsts: Vec<Subject> = open(&incidents).iter().map(|c| c.causes[0].subject.clone()).collect();
     firsts.sort();
     assert_eq!(firsts, [Subject::Workload(key("db")), Subject::Workload(key("mail"))]);
 }
@@ -125,8 +125,8 @@ fn a_lost_node_explains_those_on_it() {
     let lost = crate::model::cluster::NodeTrouble::Unknown;
     node.troubles = Box::from([(lost, Some(ago(50)), Arc::from("Kubelet stopped posting node status."))]);
     s.nodes = nodes.into();
-    let cases = Reasoner::new().look(&seen(s), now());
-    let open = open(&cases);
-    assert_eq!(open.len(), 1, "{cases:#?}");
+    let incidents = Reasoner::new().look(&seen(s), now());
+    let open = open(&incidents);
+    assert_eq!(open.len(), 1, "{incidents:#?}");
     assert_eq!(open[0].causes[0].subject, Subject::Node("n1".into()));
 }

@@ -4,8 +4,8 @@ use crate::config::settings::Monitor;
 use crate::console::theme::{Glyphs, Role};
 use crate::console::widgets::table::Cell;
 use crate::console::widgets::unit::Unit;
+use crate::model::anomaly::{Anomalies, Anomaly};
 use crate::model::finding::{Severity, Subject};
-use crate::model::incident::{Incident, Incidents};
 use crate::model::object::WorkloadKey;
 use crate::model::plan::Risk;
 use crate::model::reading::Reading;
@@ -93,10 +93,10 @@ pub fn severity_word(severity: Severity) -> &'static str {
     }
 }
 
-/// When a workload had incidents, as spans of a chart; one that goes on lasts until now.
-pub fn spans(incidents: &Incidents, key: &WorkloadKey, now: Timestamp) -> Vec<(f64, f64)> {
-    let until = |i: &Incident| if i.ended.is_some() { i.last_seen } else { now };
-    incidents.of(key).map(|i| (i.since.timestamp() as f64, until(i).timestamp() as f64)).collect()
+/// When a workload had anomalies, as spans of a chart; one that goes on lasts until now.
+pub fn spans(anomalies: &Anomalies, key: &WorkloadKey, now: Timestamp) -> Vec<(f64, f64)> {
+    let until = |i: &Anomaly| if i.ended.is_some() { i.last_seen } else { now };
+    anomalies.of(key).map(|i| (i.since.timestamp() as f64, until(i).timestamp() as f64)).collect()
 }
 
 /// A risk in one word with its colour.

@@ -133,8 +133,8 @@ fn states_of_the_world() {
 fn before_the_analysis_step_mode_does_not_say_that_nothing_is_wrong() {
     let mut world = stepping();
     world.findings = Arc::from([]);
+    world.anomalies = Arc::default();
     world.incidents = Arc::default();
-    world.cases = Arc::default();
     world.step.products.retain(|p| p.phase == crate::model::mode::PhaseName::Monitor);
     let text = shot(PaneId::Overview, world, &unicode(), (80, 21), &[]);
     assert!(text.contains("nothing was analyzed yet") && !text.contains("nothing is wrong"), "{text}");
@@ -155,7 +155,7 @@ fn however_much_a_phase_produces_the_others_stay_in_sight() {
 #[test]
 fn the_overview_points_at_the_worst_until_the_operator_points_elsewhere() {
     let (theme, mut all) = (unicode(), troubled());
-    all.cases = Arc::default();
+    all.incidents = Arc::default();
     let mut some = all.clone();
     some.findings = all.findings.iter().skip(2).cloned().collect();
     let (some, all) = (Arc::new(some), Arc::new(all));

@@ -1,4 +1,4 @@
-//! The streaming detector: derived streams, their novelty and tail probability, the burst's one incident.
+//! The streaming detector: derived streams, their novelty and tail probability, the burst's one anomaly.
 
 use super::baseline::{Baseline, Deviation};
 use super::known::Novelty;
@@ -106,7 +106,7 @@ pub struct Score {
     pub score: f64,
     /// Whether `score` reaches [`ALARM`].
     pub anomaly: bool,
-    /// Like `score` but for every sample of a burst, so that an incident's extent can be drawn.
+    /// Like `score` but for every sample of a burst, so that an anomaly's extent can be drawn.
     pub intensity: f64,
     /// The value that was to be expected: by season, else the recent level.
     pub expected: Option<f64>,

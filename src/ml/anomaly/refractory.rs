@@ -1,4 +1,4 @@
-//! One incident for a burst: after an alarm, what is no clearer than it stays quiet for a while.
+//! One anomaly for a burst: after an alarm, what is no clearer than it stays quiet for a while.
 
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;

@@ -80,7 +80,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, ctx: &Ctx, view: &View, frame: usize, 
         band: None,
         levels: levels.into_iter().filter_map(|(v, role)| Some(Level { value: v?, role })).collect(),
         marks: w.revisions.iter().map(|r| r.created.timestamp() as f64).collect(),
-        spans: show::spans(&world.incidents, &w.key, ctx.now),
+        spans: show::spans(&world.anomalies, &w.key, ctx.now),
         unit,
         missing: Some(missing(world, metrics.map(|m| m.now(signals[0])))),
     };

@@ -186,7 +186,7 @@ impl Metrics {
         }
         let k = &w.key;
         let to = self.end.unwrap_or(ctx.now);
-        let seen = show::spans(&world.incidents, k, ctx.now);
+        let seen = show::spans(&world.anomalies, k, ctx.now);
         if seen.iter().any(|s| s.1 >= (to - span.length).timestamp() as f64 && s.0 <= to.timestamp() as f64) {
             note += if ctx.theme.glyphs.ascii { ", = anomaly" } else { ", ━ anomaly" };
         }

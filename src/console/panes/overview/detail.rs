@@ -7,8 +7,8 @@ use crate::console::pane::Ctx;
 use crate::console::theme::Role;
 use crate::console::widgets::lines::Lines;
 use crate::console::widgets::unit::Unit;
+use crate::model::anomaly::{Anomaly, Measure};
 use crate::model::finding::Finding;
-use crate::model::incident::{Incident, Measure};
 use crate::model::time::age;
 
 /// The finding as text.
@@ -49,13 +49,13 @@ pub fn lines(f: &Finding, world: &World, ctx: &Ctx) -> Lines {
 }
 
 /// The anomaly as text.
-pub fn anomaly(i: &Incident, world: &World, ctx: &Ctx) -> Lines {
+pub fn anomaly(i: &Anomaly, world: &World, ctx: &Ctx) -> Lines {
     let mut l = Lines::default();
     let (glyph, role) = show::severity(show::badness(i.severity), &ctx.theme.glyphs);
     l.add(2, vec![(format!("{glyph} "), role), (i.title.to_string(), Role::Title)]);
     if let Some((at, why)) = i.ended {
         l.text(format!("Over since {} ago: {}.", age(ctx.now, at), why.words()), Role::Good);
-    } else if !world.incidents.all.iter().any(|now| now.id == i.id) {
+    } else if !world.anomalies.all.iter().any(|now| now.id == i.id) {
         l.text("Gone: its workload is not watched any more.", Role::Good);
     }
     l.field("severity", format!("{:.2} of 1", i.severity), role);

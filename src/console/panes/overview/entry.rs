@@ -3,7 +3,7 @@
 
 use super::super::show;
 use crate::autopilot::world::World;
-use crate::model::case::Case;
+use crate::model::anomaly::Anomaly;
 use crate::model::finding::{Finding, Severity, Subject};
 use crate::model::incident::Incident;
 use crate::model::time::Timestamp;
@@ -16,9 +16,9 @@ pub enum Entry {
     /// The classifier found it.
     Finding(Arc<Finding>),
     /// The watch for anomalies found it.
-    Anomaly(Arc<Incident>),
+    Anomaly(Arc<Anomaly>),
     /// What belongs together, and how bad the worst of it is.
-    Case(Arc<Case>, Severity),
+    Incident(Arc<Incident>, Severity),
 }
 
 impl Entry {
@@ -27,17 +27,17 @@ impl Entry {
     /// to an incident.
     pub fn all(world: &World) -> (Vec<Self>, HashSet<Arc<str>>) {
         let findings = world.findings.iter().cloned().map(Self::Finding);
-        let anomalies = world.incidents.open().cloned().map(Self::Anomaly);
+        let anomalies = world.anomalies.open().cloned().map(Self::Anomaly);
         let mut rest: Vec<Self> = findings.chain(anomalies).collect();
         rest.sort_by_key(|e| std::cmp::Reverse(e.severity()));
         let (mut all, mut below) = (Vec::new(), HashSet::new());
-        for case in world.cases.open() {
-            let belongs = |e: &Self| case.findings.contains(e.id()) || case.anomalies.contains(e.id());
+        for incident in world.incidents.open() {
+            let belongs = |e: &Self| incident.findings.contains(e.id()) || incident.anomalies.contains(e.id());
             let (own, others): (Vec<Self>, Vec<Self>) = rest.into_iter().partition(belongs);
             rest = others;
             // An incident whose parts are over already is not less of one.
             let worst = own.first().map_or(Severity::High, Self::severity);
-            all.push(Self::Case(case.clone(), worst));
+            all.push(Self::Incident(incident.clone(), worst));
             below.extend(own.iter().map(|e| e.id().clone()));
             all.extend(own);
         }
@@ -49,10 +49,10 @@ impl Entry {
     pub fn newer(&self, world: &World) -> Option<Self> {
         match self {
             Self::Finding(f) => world.findings.iter().find(|now| now.id == f.id).cloned().map(Self::Finding),
-            Self::Anomaly(i) => world.incidents.all.iter().find(|now| now.id == i.id).cloned().map(Self::Anomaly),
-            Self::Case(c, worst) => {
-                let now = world.cases.all.iter().find(|now| now.id == c.id);
-                now.map(|now| Self::Case(now.clone(), *worst))
+            Self::Anomaly(i) => world.anomalies.all.iter().find(|now| now.id == i.id).cloned().map(Self::Anomaly),
+            Self::Incident(c, worst) => {
+                let now = world.incidents.all.iter().find(|now| now.id == c.id);
+                now.map(|now| Self::Incident(now.clone(), *worst))
             }
         }
     }
@@ -62,7 +62,7 @@ impl Entry {
         match self {
             Self::Finding(f) => &f.id,
             Self::Anomaly(i) => &i.id,
-            Self::Case(c, _) => &c.id,
+            Self::Incident(c, _) => &c.id,
         }
     }
 
@@ -71,7 +71,7 @@ impl Entry {
         match self {
             Self::Finding(f) => f.fault.class(),
             Self::Anomaly(i) => i.class.as_str(),
-            Self::Case(..) => "incident",
+            Self::Incident(..) => "incident",
         }
     }
 
@@ -80,7 +80,7 @@ impl Entry {
         match self {
             Self::Finding(f) => f.subject.clone(),
             Self::Anomaly(i) => Subject::Workload(i.key.clone()),
-            Self::Case(c, _) => c.affected.first().map_or(Subject::Cluster, |k| Subject::Workload(k.clone())),
+            Self::Incident(c, _) => c.affected.first().map_or(Subject::Cluster, |k| Subject::Workload(k.clone())),
         }
     }
 
@@ -89,7 +89,7 @@ impl Entry {
         match self {
             Self::Finding(f) => &f.title,
             Self::Anomaly(i) => &i.title,
-            Self::Case(c, _) => &c.title,
+            Self::Incident(c, _) => &c.title,
         }
     }
 
@@ -98,7 +98,7 @@ impl Entry {
         match self {
             Self::Finding(f) => f.severity,
             Self::Anomaly(i) => show::badness(i.severity),
-            Self::Case(_, worst) => *worst,
+            Self::Incident(_, worst) => *worst,
         }
     }
 
@@ -107,7 +107,7 @@ impl Entry {
         match self {
             Self::Finding(f) => f.since,
             Self::Anomaly(i) => i.since,
-            Self::Case(c, _) => c.since,
+            Self::Incident(c, _) => c.since,
         }
     }
 }

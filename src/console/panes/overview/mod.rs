@@ -1,8 +1,8 @@
 //! Overview: is anything wrong, what is being done about it, and can what is shown be trusted?
 
-mod case;
 mod detail;
 mod entry;
+mod incident;
 mod sections;
 
 use super::health::Tally;
@@ -112,7 +112,7 @@ impl Overview {
             format!("filter {}, {} of {}", self.filter.source(), self.rows.len(), self.entries.len())
         };
         let buf = frame.buffer_mut();
-        let counts = [("incidents", world.cases.open().count()), ("anomalies", world.incidents.open().count())];
+        let counts = [("incidents", world.incidents.open().count()), ("anomalies", world.anomalies.open().count())];
         let more = counts.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{what} {n}"));
         let all: Vec<String> = std::iter::once(format!("Findings {}", world.findings.len())).chain(more).collect();
         let title = all.join(", ");
@@ -152,7 +152,7 @@ fn passes(filter: &Filter, e: &Entry) -> bool {
 fn action_of<'a>(world: &'a World, e: &Entry) -> Option<&'a Arc<QueueItem>> {
     match e {
         Entry::Finding(f) => action_for(world, &f.id),
-        Entry::Case(c, _) => c.findings.iter().find_map(|id| action_for(world, id)),
+        Entry::Incident(c, _) => c.findings.iter().find_map(|id| action_for(world, id)),
         Entry::Anomaly(_) => None,
     }
 }
@@ -163,7 +163,7 @@ fn row<'a>(e: &'a Entry, below: bool, world: &'a World, ctx: &Ctx) -> Vec<Cell<'
     let (id, subject) = (e.id(), e.subject());
     let plan = match (action_for(world, id), world.unplanned.get(id)) {
         _ if matches!(e, Entry::Anomaly(_)) => Cell::muted("shown only"),
-        _ if matches!(e, Entry::Case(..)) => case::suspect(e),
+        _ if matches!(e, Entry::Incident(..)) => incident::suspect(e),
         (Some(item), _) if item.proposal.plan.steps.is_empty() => Cell::muted("advice only"),
         (Some(item), _) if item.pending() && !item.blocked.is_empty() => Cell::new("blocked", Role::Warning),
         (Some(item), _) => Cell::new(format!("{} {}", ctx.theme.glyphs.arrow, item.state.word()), Role::Key),
@@ -177,7 +177,7 @@ fn row<'a>(e: &'a Entry, below: bool, world: &'a World, ctx: &Ctx) -> Vec<Cell<'
         Cell::plain(if below { format!("  {}", show::subject(&subject)) } else { show::subject(&subject) }),
         Cell::new(
             show::without_subject(e.title(), &subject),
-            if matches!(e, Entry::Case(..)) { Role::Title } else { Role::Text },
+            if matches!(e, Entry::Incident(..)) { Role::Title } else { Role::Text },
         ),
         Cell::muted(age(ctx.now, e.since())),
         plan,
@@ -281,7 +281,7 @@ impl Pane for Overview {
             let (lines, title) = match entry {
                 Entry::Finding(f) => (detail::lines(f, world, ctx), "Finding"),
                 Entry::Anomaly(i) => (detail::anomaly(i, world, ctx), "Anomaly"),
-                Entry::Case(c, _) => (case::lines(c, world, ctx), "Incident"),
+                Entry::Incident(c, _) => (incident::lines(c, world, ctx), "Incident"),
             };
             lines.draw(frame.buffer_mut(), ctx.theme, area, title, scroll, ctx.focused);
             return;

@@ -121,7 +121,7 @@ fn chart(p: &Prediction, world: &World, ctx: &Ctx, ahead: Ahead) -> Chart {
         }),
         levels: levels.into_iter().filter_map(|(v, role)| Some(Level { value: v?, role })).collect(),
         marks: vec![ctx.now.timestamp() as f64],
-        spans: show::spans(&world.incidents, &p.key, ctx.now),
+        spans: show::spans(&world.anomalies, &p.key, ctx.now),
         unit,
         missing: said.err().map(ToString::to_string),
     }

@@ -83,7 +83,7 @@ impl Chart {
         }
     }
 
-    /// Rollouts and incidents: where both fall into one column, the rollout's line and the incident's top are seen.
+    /// Rollouts and anomalies: where both fall into one column, the rollout's line and the incident's top are seen.
     pub(super) fn incidents(&self, buf: &mut Buffer, theme: &Theme, plot: Rect) {
         let (bar, top) = if theme.glyphs.ascii { ("!", "=") } else { ("╎", "━") };
         let place = |at: f64| {

@@ -6,7 +6,7 @@ use crate::console::pane::Ctx;
 use crate::console::theme::Role;
 use crate::console::widgets::lines::Lines;
 use crate::console::widgets::table::Cell;
-use crate::model::case::{Case, Subject, Suspect};
+use crate::model::incident::{Incident, Subject, Suspect};
 use crate::model::time::age;
 
 /// Who is suspected, in a word.
@@ -35,7 +35,7 @@ fn percent(share: f64) -> String {
 
 /// The first suspect with its share of the belief, for the list. The share comes first: it must not be cut off.
 pub fn suspect<'a>(e: &Entry) -> Cell<'a> {
-    let Entry::Case(c, _) = e else { return Cell::plain("") };
+    let Entry::Incident(c, _) = e else { return Cell::plain("") };
     c.causes.first().map_or_else(
         || Cell::muted("cause unknown"),
         |s| Cell::new(format!("{} {}", percent(s.sureness), name(&s.subject)), Role::Key),
@@ -43,12 +43,12 @@ pub fn suspect<'a>(e: &Entry) -> Cell<'a> {
 }
 
 /// The incident as text.
-pub fn lines(c: &Case, world: &World, ctx: &Ctx) -> Lines {
+pub fn lines(c: &Incident, world: &World, ctx: &Ctx) -> Lines {
     let mut l = Lines::default();
     l.add(2, vec![(c.title.to_string(), Role::Title)]);
     match c.ended {
         Some(at) => l.text(format!("Over since {} ago.", age(ctx.now, at)), Role::Good),
-        None if !world.cases.all.iter().any(|now| now.id == c.id) => {
+        None if !world.incidents.all.iter().any(|now| now.id == c.id) => {
             l.text("Gone: nothing of it is watched any more.", Role::Good)
         }
         None => &mut l,
@@ -105,9 +105,9 @@ fn cause(l: &mut Lines, n: usize, s: &Suspect, ctx: &Ctx) {
 }
 
 /// What belongs to it; what is over is counted, for it is not in the world any more.
-fn members(l: &mut Lines, c: &Case, world: &World) {
+fn members(l: &mut Lines, c: &Incident, world: &World) {
     let findings = world.findings.iter().filter(|f| c.findings.contains(&f.id)).map(|f| ("finding", &f.title));
-    let anomalies = world.incidents.all.iter().filter(|i| c.anomalies.contains(&i.id)).map(|i| ("anomaly", &i.title));
+    let anomalies = world.anomalies.all.iter().filter(|i| c.anomalies.contains(&i.id)).map(|i| ("anomaly", &i.title));
     let all: Vec<_> = findings.chain(anomalies).collect();
     let count = c.findings.len() + c.anomalies.len();
     l.head(&format!("Findings and anomalies {count}"));

@@ -198,6 +198,7 @@ fn prometheus(report: &mut Report, w: &World) {
             let or_none = |x: &Option<String>| x.clone().unwrap_or_else(|| "not found".into());
             report.add(Grade::Ok, "  cAdvisor", or_none(&p.cadvisor), "");
             report.add(Grade::Ok, "  request metrics", or_none(&p.requests), "");
+            report.add(Grade::Ok, "  calls", or_none(&p.calls.map(|c| c.title().to_owned())), "");
             for missing in &p.missing {
                 report.add(Grade::Warn, "  missing", missing.clone(), "scrape it, or go without");
             }

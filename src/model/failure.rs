@@ -114,6 +114,8 @@ pub struct Call {
     pub rate: f64,
     /// Share of the requests that failed; `None`: not measured, or there were none.
     pub failed: Option<f64>,
+    /// Median, 95th and 99th percentile of how long the caller waited, milliseconds; `None`: not measured.
+    pub took_ms: [Option<f64>; 3],
 }
 
 /// A known way to fail.

@@ -20,7 +20,8 @@ pub struct Red {
 }
 
 /// What the numbers of a map come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MapSource {
     /// Spans that kansole received or read itself.
     Spans,

@@ -6,6 +6,7 @@ use super::object::{PodKey, WorkloadKey};
 use super::prediction::LongHistory;
 use super::reading::Reading;
 use super::series::{Series, Signal};
+use super::service::MapSource;
 use super::time::Timestamp;
 use super::trace::TracesView;
 use chrono::TimeDelta;
@@ -137,6 +138,8 @@ pub struct MetricsProfile {
     pub node_exporter: Option<String>,
     /// Family the request metrics come from, such as `istio_requests_total`, with the labels used.
     pub requests: Option<String>,
+    /// What counts calls between workloads; `None`: nobody.
+    pub calls: Option<MapSource>,
     /// Recording rules that are used instead of raw queries.
     pub rules: Vec<String>,
     /// Scrape interval of cAdvisor, seconds.

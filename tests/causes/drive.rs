@@ -184,7 +184,7 @@ impl Rig {
         (self.view.workloads, self.view.pods) = (self.book.workloads(), self.book.pods());
         (self.view.node_memory, self.view.node_stolen) = (self.book.nodes(), self.book.stolen());
         self.view.saturated = self.book.saturated();
-        self.view.calls = answers.map_or_else(|_| Arc::from([]), |a| calls::read(&index, &a).into());
+        self.view.calls = answers.map_or_else(|| Arc::from([]), |(queries, a)| queries.read(&index, &a).into());
     }
 
     fn list(&mut self, feed: &Arc<Feed>, now: DateTime<Utc>) {

@@ -12,7 +12,13 @@ fn key(name: &str) -> WorkloadKey {
 }
 
 fn calls(list: &[(&str, &str)]) -> Arc<[Call]> {
-    let call = |(a, b): &(&str, &str)| Call { caller: key(a), callee: key(b), rate: 10.0, failed: Some(0.0) };
+    let call = |(a, b): &(&str, &str)| Call {
+        caller: key(a),
+        callee: key(b),
+        rate: 10.0,
+        failed: Some(0.0),
+        took_ms: [None; 3],
+    };
     list.iter().map(call).collect()
 }
 

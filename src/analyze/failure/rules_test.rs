@@ -33,7 +33,13 @@ fn seen(records: &[Record], calls: &[(usize, usize, f64)]) -> Vec<Pattern> {
     let key = |i: usize| records[i].key.clone();
     let calls = calls
         .iter()
-        .map(|(from, to, failed)| Call { caller: key(*from), callee: key(*to), rate: 40.0, failed: Some(*failed) })
+        .map(|(from, to, failed)| Call {
+            caller: key(*from),
+            callee: key(*to),
+            rate: 40.0,
+            failed: Some(*failed),
+            took_ms: [None; 3],
+        })
         .collect();
     let windows = records.iter().map(|r| (r.key.clone(), Window::of_record(r, STEPS - 1, 15)));
     let scene = Scene::new(windows, calls);

@@ -69,6 +69,7 @@ impl Scene {
                 callee: c.callee.clone(),
                 rate: f64::from(c.rate[end]),
                 failed: c.failed.get(end).filter(|f| f.is_finite()).map(|f| f64::from(*f)),
+                took_ms: [None; 3],
             })
             .collect();
         let mut needed: BTreeSet<&WorkloadKey> = wanted.iter().map(|r| &past.records[*r].key).collect();

@@ -65,7 +65,7 @@ fn a_caller_is_warned_of_what_it_calls() {
     let signals: [(Signal, &dyn Fn(i64) -> f64); 2] = [(Signal::RequestRate, &calm), (Signal::ErrorRate, &failing)];
     let both = with_metrics(with_metrics(both, "cart", 3600, &signals), "db", 3600, &signals);
     let key = |name: &str| WorkloadKey::new("shop", WorkloadKind::Deployment, name);
-    let call = Call { caller: key("cart"), callee: key("db"), rate: 20.0, failed: Some(0.6) };
+    let call = Call { caller: key("cart"), callee: key("db"), rate: 20.0, failed: Some(0.6), took_ms: [None; 3] };
     let mut watch = none();
     watch.round(&both, std::slice::from_ref(&call), ago(30));
     let all = watch.round(&both, &[call], now());

@@ -46,14 +46,15 @@ pub fn draw(totals: &Totals, covered: f64, snapshot: &Snapshot, now: Timestamp) 
     // What counts every call tells most.
     let mut sources = Vec::new();
     if !snapshot.metrics.calls.is_empty() {
-        sources.push(MapSource::ServiceGraph);
+        let profile = snapshot.metrics.profile.as_ref();
+        sources.push(profile.and_then(|p| p.calls).unwrap_or(MapSource::ServiceGraph));
         snapshot.metrics.calls.iter().for_each(|call| add(call, &mut nodes, &mut edges));
     }
     let mut measured = false;
     for node in nodes.values_mut() {
         measured |= measure(node, snapshot);
     }
-    if measured {
+    if measured && !sources.contains(&requests(snapshot)) {
         sources.push(requests(snapshot));
     }
     if totals.traces > 0 {
@@ -103,6 +104,10 @@ fn add(call: &Call, nodes: &mut BTreeMap<Who, Draft>, edges: &mut BTreeMap<Way, 
     let way = (from, to, detached);
     let red = &mut edges.entry(way).or_default().1;
     (red.rate, red.failed) = (Some(call.rate), call.failed.or(red.failed));
+    // Spans tell durations finer than buckets do, where there are any.
+    if red.p50_ms.is_none() {
+        [red.p50_ms, red.p95_ms, red.p99_ms] = call.took_ms;
+    }
 }
 
 /// Takes rate and failures, and where no span tells them durations, from a workload's metrics.

@@ -124,6 +124,7 @@ fn metrics_that_count_every_request_go_before_spans_of_some() {
         callee: key("cart"),
         rate: 200.0,
         failed: Some(0.02),
+        took_ms: [Some(9.0), Some(20.0), None],
     }]);
     let history: [Series; 7] = std::array::from_fn(|_| Series::new(30, TimeDelta::hours(1)));
     let mut readings: [Reading; 7] = std::array::from_fn(|_| Reading::Absent);

@@ -345,7 +345,7 @@ impl Collector {
         let index = PodIndex::new(&snapshot);
         self.book.absorb(&index, &snapshot.nodes, &profile, &batch, now);
         // What is not answered is not known: dependencies are not judged then.
-        self.calls = calls.map_or_else(|_| Arc::from([]), |answers| calls::read(&index, &answers).into());
+        self.calls = calls.map_or_else(|| Arc::from([]), |(queries, answers)| queries.read(&index, &answers).into());
         for workload in snapshot.workloads.iter().filter(|w| !self.known.contains(&w.key)) {
             let born = workload.created.unwrap_or(now - self.span);
             self.waiting.add(workload.key.clone(), born.max(now - self.span));

@@ -229,9 +229,9 @@ impl Reader<'_> {
 
     /// Who called whom.
     async fn calls(&self) -> Result<Vec<Calls>, PromError> {
-        let of = |l: &Labels| calls::ends(self.index, l);
-        let [total, failed] = calls::queries(self.profile);
-        let (total, mut bad) = (self.rows(&total, of).await?, self.rows(&failed, of).await?);
+        let Some(queries) = calls::Queries::new(self.profile) else { return Ok(Vec::new()) };
+        let of = |l: &Labels| queries.ends(self.index, l);
+        let (total, mut bad) = (self.rows(&queries.total, of).await?, self.rows(&queries.failed, of).await?);
         let mut calls: Vec<Calls> = total
             .into_iter()
             .map(|((from, to), rate)| {

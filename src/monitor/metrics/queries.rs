@@ -182,6 +182,10 @@ pub fn matching(by: &By, namespace: &str, pattern: &str) -> Vec<String> {
 pub(super) mod tests {
     use super::*;
     use crate::model::snapshot::MetricsProfile;
+    use crate::monitor::prometheus::edges::EDGES;
+
+    /// What a service graph with namespaces has.
+    const LABELS: [&str; 4] = ["client_k8s_namespace_name", "client", "server_k8s_namespace_name", "server"];
 
     pub fn profile() -> Profile {
         let by = By { pairs: vec![("namespace".into(), "pod".into())], pod: true };
@@ -203,6 +207,7 @@ pub(super) mod tests {
                 by,
                 interval_s: Some(15.0),
             }],
+            calls: EDGES[2].resolve(&LABELS.map(str::to_owned), |_| true),
             in_flight: None,
             node_memory: None,
             cluster: None,

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod client;
 pub mod discover;
+pub mod edges;
 pub mod error;
 pub mod families;
 pub mod profile;

@@ -4,6 +4,7 @@
 
 use super::answer::Sample;
 use super::client::PromClient;
+use super::edges::{Counted, EDGES, Edges};
 use super::error::PromError;
 use super::families::{By, FAMILIES, Family, IN_FLIGHT, Requests};
 use crate::model::snapshot::MetricsProfile;
@@ -55,6 +56,8 @@ pub struct Profile {
     pub cadvisor: Option<Cadvisor>,
     /// Request families, best first.
     pub requests: Vec<Requests>,
+    /// What counts calls between workloads; `None`: nobody measures them.
+    pub calls: Option<Counted>,
     /// Gauge of requests in flight, and whose.
     pub in_flight: Option<(String, By)>,
     /// Memory in use per node.
@@ -110,6 +113,8 @@ pub async fn detect(client: &PromClient, nodes: &[String], now: Timestamp) -> Re
     shown.scrape_interval_s = interval;
     let exists = existing(client).await?;
     let requests = requests(client, &exists, now).await?;
+    let calls = calls(client, &exists, now).await?;
+    shown.calls = calls.map(|c| c.edges.source);
     let in_flight = in_flight(client, &exists, now).await?;
     let node_memory = node_memory(client, &shown, cadvisor.as_ref(), now).await?;
     if !requests.is_empty() {
@@ -120,6 +125,7 @@ pub async fn detect(client: &PromClient, nodes: &[String], now: Timestamp) -> Re
         shown,
         cadvisor,
         requests,
+        calls,
         in_flight,
         node_memory,
         cluster,
@@ -223,7 +229,7 @@ async fn interval_of(client: &PromClient, selector: &str) -> Option<f64> {
 }
 
 async fn existing(client: &PromClient) -> Result<HashSet<String>, PromError> {
-    let names: Vec<&str> = Family::names().collect();
+    let names: Vec<&str> = Family::names().chain(Edges::names()).collect();
     let query = format!("group by (__name__) ({{__name__=~\"{}\"}})", names.join("|"));
     let found = client.query(&query).await?.data;
     Ok(found.iter().filter_map(|s| Some(s.labels.get("__name__")?.to_owned())).collect())
@@ -242,6 +248,17 @@ async fn requests(client: &PromClient, exists: &HashSet<String>, now: Timestamp)
         list.push(found);
     }
     Ok(list)
+}
+
+async fn calls(client: &PromClient, exists: &HashSet<String>, now: Timestamp) -> Result<Option<Counted>, PromError> {
+    for edges in EDGES.iter().filter(|e| exists.contains(e.total)) {
+        let metric = format!("{}{{{}}}", edges.total, edges.selector);
+        let labels = client.labels(Some(&metric), now - TimeDelta::minutes(10), now).await?.data;
+        if let Some(found) = edges.resolve(&labels, |n| exists.contains(n)) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 async fn in_flight(
@@ -315,6 +332,11 @@ fn missing(p: &Profile) -> Vec<String> {
         say(r.bad.is_none(), &format!("a status label on {}: its error rate stays absent", r.total));
         say(r.bucket.is_none(), &format!("a classic histogram beside {}: its latency stays absent", r.total));
     }
+    say(
+        p.calls.is_none(),
+        "metrics of calls (istio_requests_total, Linkerd's response_total, traces_service_graph_request_total with namespaces): \
+         who calls whom is known from spans only",
+    );
     say(p.in_flight.is_none(), "a gauge of requests in flight: connections stay absent");
     say(p.retention_s.is_none(), "retention: the server does not tell how far back it remembers");
     list

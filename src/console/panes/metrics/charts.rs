@@ -165,6 +165,7 @@ pub fn profile(world: &World, ctx: &Ctx) -> Lines {
         ("kube-state", &p.kube_state),
         ("nodes", &p.node_exporter),
         ("requests", &p.requests),
+        ("calls", &p.calls.map(|c| c.title().to_owned())),
     ] {
         let (text, role) = or(value);
         l.field(name, text, role);

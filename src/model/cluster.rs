@@ -205,6 +205,17 @@ pub struct HpaRow {
     pub blocked: Option<(Arc<str>, Arc<str>)>,
 }
 
+/// One ConfigMap. What it holds is never read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigMapRow {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+    /// `metadata.resourceVersion`: another one means that somebody changed it.
+    pub version: Box<str>,
+}
+
 /// One disruption budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PdbRow {

@@ -1,6 +1,6 @@
 //! What is: one immutable picture of the cluster and its metrics, with the age of every part.
 
-use super::cluster::{EventRow, HpaRow, NamespaceRow, NodeRow, PdbRow, Workload};
+use super::cluster::{ConfigMapRow, EventRow, HpaRow, NamespaceRow, NodeRow, PdbRow, Workload};
 use super::failure::Call;
 use super::object::{PodKey, WorkloadKey};
 use super::prediction::LongHistory;
@@ -240,6 +240,8 @@ pub struct Snapshot {
     pub hpas: Arc<[Arc<HpaRow>]>,
     /// Disruption budgets.
     pub pdbs: Arc<[Arc<PdbRow>]>,
+    /// ConfigMaps, sorted by namespace and name.
+    pub config_maps: Arc<[Arc<ConfigMapRow>]>,
     /// Recent events, newest first, bounded.
     pub events: Arc<[Arc<EventRow>]>,
     /// Prometheus.
@@ -262,6 +264,7 @@ impl Snapshot {
             namespaces: Arc::from([]),
             hpas: Arc::from([]),
             pdbs: Arc::from([]),
+            config_maps: Arc::from([]),
             events: Arc::from([]),
             metrics: MetricsView::default(),
             traces: Arc::default(),

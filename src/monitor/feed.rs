@@ -17,6 +17,7 @@ pub enum What {
     Hpa,
     Pdb,
     Event,
+    ConfigMap,
     Vpa,
     ScaledObject,
     /// Only counted.
@@ -50,9 +51,16 @@ impl Watched {
             of(Resource::HPAS, What::Hpa),
             of(Resource::PDBS, What::Pdb),
             of(Resource::EVENTS, What::Event),
+            of(Resource::CONFIGMAPS, What::ConfigMap),
             of(Resource::SERVICES, What::Counted),
             of(Resource::ENDPOINTSLICES, What::Counted),
         ]
+    }
+
+    /// Whether nothing but its metadata is read, so that nothing else has to be sent: what a ConfigMap holds is nobody's
+    /// business here, and may be a megabyte.
+    pub fn is_bare(&self) -> bool {
+        matches!(self.what, What::ConfigMap | What::Counted)
     }
 
     /// The watched kind of a resource, if it is one of [`Watched::core`].
@@ -81,6 +89,7 @@ pub enum Object {
     Hpa(Box<HpaLite>),
     Pdb(Box<PdbLite>),
     Event(Box<EventLite>),
+    ConfigMap(Box<BareLite>),
     Vpa(Box<VpaLite>),
     ScaledObject(Box<ScaledObjectLite>),
     Counted(Box<BareLite>),

@@ -143,6 +143,7 @@ fn send(table: &mut Table, publish: &watch::Sender<Arc<Snapshot>>, api: &ApiHeal
             namespaces: parts.namespaces,
             hpas: parts.hpas,
             pdbs: parts.pdbs,
+            config_maps: parts.config_maps,
             events: parts.events,
             metrics: last.metrics.clone(),
             traces: last.traces.clone(),

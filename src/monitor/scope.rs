@@ -86,6 +86,7 @@ pub async fn watch(context: Context, watched: Arc<Watched>, scope: Arc<Scope>) {
         What::Hpa => everywhere(context, watched, scope, Object::Hpa).await,
         What::Pdb => everywhere(context, watched, scope, Object::Pdb).await,
         What::Event => everywhere(context, watched, scope, Object::Event).await,
+        What::ConfigMap => everywhere(context, watched, scope, Object::ConfigMap).await,
         What::Vpa => everywhere(context, watched, scope, Object::Vpa).await,
         What::ScaledObject => everywhere(context, watched, scope, Object::ScaledObject).await,
         What::Counted => everywhere(context, watched, scope, Object::Counted).await,

@@ -202,6 +202,7 @@ impl Rig {
             What::Hpa => read::<HpaLite>(&text, Object::Hpa),
             What::Pdb => read::<PdbLite>(&text, Object::Pdb),
             What::Event => read::<EventLite>(&text, Object::Event),
+            What::ConfigMap => read::<BareLite>(&text, Object::ConfigMap),
             _ => read::<BareLite>(&text, Object::Counted),
         };
         let changes = std::iter::once(Change::Begin).chain(objects.into_iter().map(Change::Listed));

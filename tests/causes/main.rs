@@ -23,7 +23,7 @@ fn a_database_that_somebody_scaled_away_is_told_before_those_that_wait_for_it() 
 }
 
 #[test]
-fn an_ordinary_day_has_no_case() {
+fn an_ordinary_day_has_no_incident() {
     let mut rig = Rig::new(1);
     for _ in 0..20 * 60 / drive::LOOK {
         let incidents = rig.step();

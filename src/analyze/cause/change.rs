@@ -1,13 +1,13 @@
-//! What somebody changed lately: rollouts, numbers of replicas, workloads that are gone. ConfigMaps and Secrets are not
-//! watched; a restart of a workload that reads one is told with their names.
+//! What somebody changed lately: rollouts, numbers of replicas, ConfigMaps that workloads read, workloads that are gone.
+//! Secrets are never read, so that a change of one is not seen.
 
 use crate::model::cluster::Workload;
 use crate::model::object::WorkloadKey;
 use crate::model::pod::ContainerSpec;
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{Snapshot, SourceState};
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -16,18 +16,24 @@ const KEPT: TimeDelta = TimeDelta::minutes(30);
 /// So many turns of the number of replicas within [`FIGHT_SPAN`], down and up, are two hands on one number.
 const TURNS: usize = 3;
 const FIGHT_SPAN: TimeDelta = TimeDelta::minutes(5);
+/// A ConfigMap that changes more often than this within [`KEPT`] is written by a program: a lock or a state, no configuration.
+const MOST_EDITS: usize = 3;
 
 /// What kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// A new template.
     Rollout,
+    /// A new template with the same images and limits: most often a restart, to read something anew.
+    Restart,
     /// Scaled down by somebody, or to nothing.
     Down,
     /// Scaled below the least that an autoscaler keeps: not by that one.
     Against,
     /// Any other number of replicas.
     Scale,
+    /// A ConfigMap that its template reads was changed.
+    Config,
     /// Deleted.
     Gone,
 }
@@ -38,6 +44,8 @@ pub struct Change {
     pub at: Timestamp,
     pub what: What,
     pub says: String,
+    /// What was changed, where it is not the workload itself: `Kind namespace/name`.
+    pub object: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -52,6 +60,8 @@ struct Known {
 pub struct Changes {
     known: BTreeMap<WorkloadKey, Known>,
     recent: BTreeMap<WorkloadKey, Vec<Change>>,
+    /// Versions of ConfigMaps by namespace and name, and when they changed.
+    maps: BTreeMap<(Arc<str>, Arc<str>), (Box<str>, Vec<Timestamp>)>,
 }
 
 impl Changes {
@@ -75,13 +85,50 @@ impl Changes {
             for key in gone {
                 self.known.remove(&key);
                 let says = format!("{} {}/{} was deleted", key.kind.as_str(), key.namespace, key.name);
-                self.recent.entry(key).or_default().push(Change { at: now, what: What::Gone, says });
+                self.recent.entry(key).or_default().push(Change { at: now, what: What::Gone, says, object: None });
             }
         }
+        self.edits(snapshot, now);
         for list in self.recent.values_mut() {
             list.retain(|c| now - c.at <= KEPT);
         }
         self.recent.retain(|_, list| !list.is_empty());
+    }
+
+    /// ConfigMaps that changed since the snapshot before, as changes of those who read them.
+    fn edits(&mut self, snapshot: &Snapshot, now: Timestamp) {
+        let mut edited: BTreeSet<(Arc<str>, Arc<str>)> = BTreeSet::new();
+        for map in snapshot.config_maps.iter() {
+            let key = (map.namespace.clone(), map.name.clone());
+            let (version, times) = self.maps.entry(key.clone()).or_insert_with(|| (map.version.clone(), Vec::new()));
+            if *version == map.version {
+                continue;
+            }
+            version.clone_from(&map.version);
+            times.retain(|at| now - *at <= KEPT);
+            times.push(now);
+            if times.len() <= MOST_EDITS {
+                edited.insert(key);
+            } else {
+                let object = format!("ConfigMap {}/{}", key.0, key.1);
+                self.recent.values_mut().for_each(|list| list.retain(|c| c.object.as_deref() != Some(&*object)));
+            }
+        }
+        if self.maps.len() > snapshot.config_maps.len() && is_live(snapshot, "configmaps") {
+            let there: BTreeSet<_> = snapshot.config_maps.iter().map(|m| (&*m.namespace, &*m.name)).collect();
+            self.maps.retain(|(namespace, name), _| there.contains(&(&**namespace, &**name)));
+        }
+        if edited.is_empty() {
+            return;
+        }
+        for w in snapshot.workloads.iter() {
+            for name in w.config_maps.iter().filter(|m| edited.contains(&(w.key.namespace.clone(), (*m).clone()))) {
+                let object = format!("ConfigMap {}/{name}", w.key.namespace);
+                let says = format!("{object} was changed");
+                let change = Change { at: now, what: What::Config, says, object: Some(object.into()) };
+                self.recent.entry(w.key.clone()).or_default().push(change);
+            }
+        }
     }
 
     /// Changes of a workload, oldest first.
@@ -113,8 +160,11 @@ impl Changes {
 
 /// Whether the controllers are all listed, so that absence says something.
 pub fn complete(snapshot: &Snapshot) -> bool {
-    use crate::model::snapshot::SourceState;
-    ["deployments", "statefulsets", "daemonsets"].iter().all(|s| matches!(snapshot.source(s), SourceState::Live { .. }))
+    ["deployments", "statefulsets", "daemonsets"].iter().all(|kind| is_live(snapshot, kind))
+}
+
+fn is_live(snapshot: &Snapshot, kind: &str) -> bool {
+    matches!(snapshot.source(kind), SourceState::Live { .. })
 }
 
 /// A workload that is seen for the first time may have been rolled out just before.
@@ -148,12 +198,14 @@ fn compare(snapshot: &Snapshot, w: &Workload, before: &Known, now: Timestamp) ->
             None if new < old => (What::Down, String::new()),
             None => (What::Scale, String::new()),
         };
-        found.push(Change { at: now, what, says: format!("scaled from {old} to {new} replicas{by}") });
+        let says = format!("scaled from {old} to {new} replicas{by}");
+        found.push(Change { at: now, what, says, object: None });
     }
     found
 }
 
 fn rollout(w: &Workload, before: &[ContainerSpec], at: Timestamp) -> Change {
+    let mut what = What::Rollout;
     let mut says = match w.revisions.first() {
         Some(r) => format!("revision {} was rolled out", r.number),
         None => "a new template was rolled out".to_owned(),
@@ -178,13 +230,14 @@ fn rollout(w: &Workload, before: &[ContainerSpec], at: Timestamp) -> Change {
         }
     }
     if differs.is_empty() {
+        what = What::Restart;
         let maps: Vec<String> = w.config_maps.iter().map(|m| format!("ConfigMap {m}")).collect();
         let read = if maps.is_empty() { String::new() } else { format!(", so it reads {} anew", maps.join(" and ")) };
         let _ = write!(says, ": same images and limits{read}");
     } else {
         let _ = write!(says, ": {}", differs.join(", "));
     }
-    Change { at, what: What::Rollout, says }
+    Change { at, what, says, object: None }
 }
 
 fn short(image: &str) -> &str {

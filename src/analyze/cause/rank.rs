@@ -175,7 +175,7 @@ impl<'a> Scene<'a> {
         let opens = opens || self.demand(key).is_some();
         if let Some(turns) = self.changes.fight(key, self.now) {
             what = format!("its number of replicas was changed {turns} times within five minutes: two hands are on it");
-            (own, strong, subject) = (own.max(0.5) * 2.0, true, changed(key));
+            (own, strong, subject) = (own.max(0.5) * 2.0, true, changed(key, None));
             evidence.insert(0, what.as_str().into());
         } else if let Some(change) = change {
             let line = format!("{}, {} before it began", change.says, age(onset, change.at));
@@ -184,7 +184,7 @@ impl<'a> Scene<'a> {
             // The longer it went well with the change, the less it is suspect.
             let soon = if onset - change.at <= SOON { 2.0 } else { 1.6 };
             own = if empty { 1.6 } else { own.max(0.25) * soon };
-            (strong, subject) = (true, changed(key));
+            (strong, subject) = (true, changed(key, change.object.as_ref()));
         } else if let Some(s) = self.demand(key) {
             what = format!("it is asked {:.1} times as much as usual, from outside", s.times);
             (own, strong, extra) = (1.2, true, s.more);
@@ -212,19 +212,19 @@ impl<'a> Scene<'a> {
         })
     }
 
-    /// The change that may have begun it: the likeliest kind, then the latest.
+    /// The change that may have begun it: the latest, but what a restart read anew before the restart.
     fn change(&self, key: &WorkloadKey, onset: Option<Timestamp>, empty: bool) -> Option<&'a Change> {
         let near = |c: &&Change| {
             let onset = onset.unwrap_or(self.now);
             empty || (c.at - onset <= BEFORE && onset - c.at <= AFTER)
         };
         let blamed = |c: &&Change| match c.what {
-            What::Rollout | What::Gone | What::Against => true,
+            What::Rollout | What::Restart | What::Config | What::Gone | What::Against => true,
             // An autoscaler answers; a person acts.
             What::Down => empty || !self.is_scaled(key),
             What::Scale => false,
         };
-        self.changes.of(key).iter().filter(near).filter(blamed).max_by_key(|c| c.at)
+        self.changes.of(key).iter().filter(near).filter(blamed).max_by_key(|c| (c.what != What::Restart, c.at))
     }
 
     fn is_scaled(&self, key: &WorkloadKey) -> bool {
@@ -379,8 +379,9 @@ impl<'a> Scene<'a> {
     }
 }
 
-fn changed(key: &WorkloadKey) -> Subject {
-    Subject::Change(key.clone(), format!("{} {}/{}", key.kind.as_str(), key.namespace, key.name).into())
+fn changed(key: &WorkloadKey, object: Option<&Arc<str>>) -> Subject {
+    let itself = || format!("{} {}/{}", key.kind.as_str(), key.namespace, key.name).into();
+    Subject::Change(key.clone(), object.cloned().unwrap_or_else(itself))
 }
 
 /// The signal that shows a symptom.

@@ -1,6 +1,7 @@
 //! Incidents on small pictures: who belongs together, who is to blame, and how an incident lives and ends.
 
 use super::*;
+use crate::model::cluster::ConfigMapRow;
 use crate::model::failure::Call;
 use crate::model::fixtures::{self, ago, deployment, now, pod, revision, with_metrics};
 use crate::model::incident::{Incident, Subject};
@@ -53,12 +54,12 @@ fn open(incidents: &Incidents) -> Vec<Arc<Incident>> {
 }
 
 #[test]
-fn where_all_is_well_there_is_no_case() {
+fn where_all_is_well_there_is_no_incident() {
     assert!(Reasoner::new().look(&seen(shop(&[])), now()).all.is_empty());
 }
 
 #[test]
-fn the_callee_that_fails_with_its_callers_is_the_first_suspect_of_one_case() {
+fn the_callee_that_fails_with_its_callers_is_the_first_suspect_of_one_incident() {
     let incidents = Reasoner::new().look(&seen(shop(&[("front", 90), ("search", 90), ("db", 90)])), now());
     let open = open(&incidents);
     assert_eq!(open.len(), 1, "{incidents:#?}");
@@ -67,6 +68,41 @@ fn the_callee_that_fails_with_its_callers_is_the_first_suspect_of_one_case() {
     assert_eq!(open[0].affected.len(), 3);
     let sum: f64 = open[0].causes.iter().map(|s| s.sureness).sum();
     assert!(sum <= 1.0 && open[0].causes[0].sureness > 0.5, "{sum}");
+}
+
+/// The shop whose cart reads a ConfigMap of this version.
+fn configured(failing: &[(&str, i64)], version: &str) -> Snapshot {
+    let mut s = shop(failing);
+    let mut workloads = s.workloads.to_vec();
+    let cart = workloads.iter_mut().find(|w| &*w.key.name == "cart").unwrap();
+    Arc::make_mut(cart).config_maps = Arc::from([Arc::from("cart-config")]);
+    s.workloads = workloads.into();
+    let row =
+        |name: &str| Arc::new(ConfigMapRow { namespace: "shop".into(), name: name.into(), version: version.into() });
+    s.config_maps = Arc::from([row("cart-config"), row("nobody-reads-it")]);
+    s
+}
+
+#[test]
+fn a_changed_config_map_is_the_suspect_of_what_its_readers_suffer() {
+    let mut reasoner = Reasoner::new();
+    for (back, version) in [(120, "7"), (60, "8")] {
+        assert!(reasoner.look(&seen(configured(&[], version)), ago(back)).all.is_empty());
+    }
+    let told = reasoner.look(&seen(configured(&[("cart", 45), ("front", 45)], "8")), now());
+    let first = &open(&told)[0].causes[0];
+    assert_eq!(first.subject, Subject::Change(key("cart"), "ConfigMap shop/cart-config".into()));
+    assert!(first.evidence[0].starts_with("ConfigMap shop/cart-config was changed"), "{:?}", first.evidence);
+}
+
+#[test]
+fn a_config_map_that_a_program_keeps_writing_is_no_suspect() {
+    let mut reasoner = Reasoner::new();
+    for i in 0..9 {
+        reasoner.look(&seen(configured(&[], &i.to_string())), ago(1200 - 120 * i));
+    }
+    let told = reasoner.look(&seen(configured(&[("cart", 45), ("front", 45)], "9")), now());
+    assert_eq!(open(&told)[0].causes[0].subject, Subject::Workload(key("cart")));
 }
 
 #[test]
@@ -89,7 +125,7 @@ fn a_release_before_it_is_the_suspect_and_can_be_taken_back() {
 }
 
 #[test]
-fn two_troubles_that_do_not_touch_are_two_cases() {
+fn two_troubles_that_do_not_touch_are_two_incidents() {
     let mut s = shop(&[("search", 90), ("db", 90)]);
     let other = deployment("mail", vec![pod("mail-1", "mail-1", "shop/mail:1")], vec![]);
     let mut all = s.workloads.to_vec();
@@ -106,7 +142,7 @@ fn two_troubles_that_do_not_touch_are_two_cases() {
 }
 
 #[test]
-fn a_case_keeps_its_name_while_it_lasts_and_ends_when_all_is_calm() {
+fn an_incident_keeps_its_name_while_it_lasts_and_ends_when_all_is_calm() {
     let mut reasoner = Reasoner::new();
     let first = reasoner.look(&seen(shop(&[("search", 60), ("db", 60)])), now());
     let again = reasoner.look(&seen(shop(&[("front", 60), ("search", 60), ("db", 60)])), now());

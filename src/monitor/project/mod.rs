@@ -5,7 +5,7 @@ mod others;
 mod pod;
 
 pub use controller::{Controller, controller};
-pub use others::{Scaler, event, hpa, namespace, node, pdb, scaled_object, scaler_of_hpa, vpa};
+pub use others::{Scaler, config_map, event, hpa, namespace, node, pdb, scaled_object, scaler_of_hpa, vpa};
 pub use pod::pod;
 
 use super::intern::Interner;

@@ -1,7 +1,7 @@
 //! Nodes, namespaces, events, autoscalers and budgets.
 
 use super::{message, reason_of, target_kind, uid};
-use crate::model::cluster::{EventRow, HpaRow, NamespaceRow, NodeRow, NodeTrouble, Owner, PdbRow};
+use crate::model::cluster::{ConfigMapRow, EventRow, HpaRow, NamespaceRow, NodeRow, NodeTrouble, Owner, PdbRow};
 use crate::model::object::{ObjectRef, Resource, WorkloadKey, WorkloadKind};
 use crate::model::quantity::{Bytes, Cpu, parse_quantity};
 use crate::model::text;
@@ -121,6 +121,15 @@ pub fn pdb(raw: &PdbLite, names: &mut Interner) -> PdbRow {
         allowed: raw.status.disruptions_allowed,
         healthy: raw.status.current_healthy,
         desired: raw.status.desired_healthy,
+    }
+}
+
+/// A ConfigMap, by its metadata.
+pub fn config_map(meta: &Meta, names: &mut Interner) -> ConfigMapRow {
+    ConfigMapRow {
+        namespace: names.text(&meta.namespace),
+        name: names.text(&meta.name),
+        version: meta.resource_version.as_str().into(),
     }
 }
 

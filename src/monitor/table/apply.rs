@@ -59,6 +59,11 @@ impl Table {
                 self.stale.pdbs = true;
                 self.pdbs.put(Key::of(&raw.metadata.uid), Arc::new(project::pdb(&raw, names)), epoch).is_some()
             }
+            Object::ConfigMap(raw) => {
+                self.stale.config_maps = true;
+                let row = Arc::new(project::config_map(&raw.metadata, names));
+                self.config_maps.put(Key::of(&raw.metadata.uid), row, epoch).is_some()
+            }
             Object::Counted(raw) => return self.put_counted(feed, &raw.metadata, epoch),
         };
         i64::from(!known)
@@ -96,6 +101,10 @@ impl Table {
             Object::Pdb(raw) => {
                 self.stale.pdbs = true;
                 self.pdbs.take(&Key::of(&raw.metadata.uid)).is_some()
+            }
+            Object::ConfigMap(raw) => {
+                self.stale.config_maps = true;
+                self.config_maps.take(&Key::of(&raw.metadata.uid)).is_some()
             }
             Object::Vpa(raw) => self.take_counted(&raw.metadata),
             Object::ScaledObject(raw) => self.take_counted(&raw.metadata),
@@ -147,6 +156,10 @@ impl Table {
             What::Pdb => {
                 self.stale.pdbs = true;
                 self.pdbs.sweep(epoch, |p| inside(&p.namespace)).len()
+            }
+            What::ConfigMap => {
+                self.stale.config_maps = true;
+                self.config_maps.sweep(epoch, |m| inside(&m.namespace)).len()
             }
             What::Vpa | What::ScaledObject | What::Counted => {
                 let plural = &*feed.watched.resource.plural;

@@ -31,7 +31,7 @@ mod sources;
 use super::feed::{Change, Delta};
 use super::intern::Interner;
 use super::project::{Controller, Scaler};
-use crate::model::cluster::{EventRow, HpaRow, NamespaceRow, NodeRow, Owner, PdbRow, Workload};
+use crate::model::cluster::{ConfigMapRow, EventRow, HpaRow, NamespaceRow, NodeRow, Owner, PdbRow, Workload};
 use crate::model::object::WorkloadKey;
 use crate::model::pod::PodRow;
 use crate::model::time::Timestamp;
@@ -67,6 +67,8 @@ pub struct Parts {
     /// As in `Snapshot`.
     pub pdbs: Arc<[Arc<PdbRow>]>,
     /// As in `Snapshot`.
+    pub config_maps: Arc<[Arc<ConfigMapRow>]>,
+    /// As in `Snapshot`.
     pub events: Arc<[Arc<EventRow>]>,
 }
 
@@ -78,6 +80,7 @@ struct Stale {
     namespaces: bool,
     hpas: bool,
     pdbs: bool,
+    config_maps: bool,
     events: bool,
     scalers: bool,
 }
@@ -97,6 +100,7 @@ pub struct Table {
     namespaces: Shelf<Arc<str>, Arc<NamespaceRow>>,
     hpas: Shelf<Key, Arc<HpaRow>>,
     pdbs: Shelf<Key, Arc<PdbRow>>,
+    config_maps: Shelf<Key, Arc<ConfigMapRow>>,
     events: Shelf<Key, Arc<EventRow>>,
     scalers: Shelf<Key, Scaler>,
     scalers_by_target: HashMap<WorkloadKey, Vec<Owner>>,
@@ -126,6 +130,7 @@ impl Table {
             namespaces: Shelf::default(),
             hpas: Shelf::default(),
             pdbs: Shelf::default(),
+            config_maps: Shelf::default(),
             events: Shelf::default(),
             scalers: Shelf::default(),
             scalers_by_target: HashMap::new(),
@@ -140,6 +145,7 @@ impl Table {
                 namespaces: Arc::from([]),
                 hpas: Arc::from([]),
                 pdbs: Arc::from([]),
+                config_maps: Arc::from([]),
                 events: Arc::from([]),
             },
             most_events,

@@ -23,6 +23,9 @@ impl Table {
         if std::mem::take(&mut self.stale.pdbs) {
             self.parts.pdbs = sorted(self.pdbs.iter(), |p| (p.namespace.clone(), p.name.clone()));
         }
+        if std::mem::take(&mut self.stale.config_maps) {
+            self.parts.config_maps = sorted(self.config_maps.iter(), |m| (m.namespace.clone(), m.name.clone()));
+        }
         if std::mem::take(&mut self.stale.events) {
             self.parts.events = fold(self.events.iter(), self.most_events);
         }

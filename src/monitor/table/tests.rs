@@ -28,6 +28,7 @@ fn object(resource: &Resource, raw: Value) -> Object {
         What::Namespace => Object::Namespace(Box::new(read(raw))),
         What::Event => Object::Event(Box::new(read(raw))),
         What::Hpa => Object::Hpa(Box::new(read(raw))),
+        What::ConfigMap => Object::ConfigMap(Box::new(read(raw))),
         _ => Object::Counted(Box::new(read(raw))),
     }
 }
@@ -349,4 +350,20 @@ proptest::proptest! {
         proptest::prop_assert_eq!(lived.workloads, fresh.workloads);
         proptest::prop_assert_eq!(lived.sources, fresh.sources);
     }
+}
+
+#[test]
+fn of_config_maps_the_version_is_kept_and_what_they_hold_is_not() {
+    let map = |name: &str, version: &str| json!({"metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": version}, "data": {"key": "value"}});
+    let mut f = Fixture::new();
+    f.list(&Resource::CONFIGMAPS, vec![map("web", "1"), map("cart", "1")]);
+    f.put(&Resource::CONFIGMAPS, map("web", "2"));
+    let rows = |f: &mut Fixture| -> Vec<(String, String)> {
+        f.table.publish().config_maps.iter().map(|m| (m.name.to_string(), m.version.to_string())).collect()
+    };
+    assert_eq!(rows(&mut f), [("cart".into(), "1".into()), ("web".into(), "2".into())]);
+    f.delete(&Resource::CONFIGMAPS, map("cart", "3"));
+    assert_eq!(rows(&mut f).len(), 1);
+    f.list(&Resource::CONFIGMAPS, vec![]);
+    assert_eq!(rows(&mut f), []);
 }

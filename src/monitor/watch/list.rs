@@ -84,7 +84,8 @@ impl<T: Lite> Watch<T> {
     }
 
     async fn page(&self, params: &ListParams) -> Result<ListLite<T>, Problem> {
-        let request = Request::new(&*self.path).list(params).map_err(|e| invalid(&e))?;
+        let mut request = Request::new(&*self.path).list(params).map_err(|e| invalid(&e))?;
+        self.ask_for(&mut request, "PartialObjectMetadataList");
         let text = match timeout(PAGE_TIME, self.context.client.request_text(request)).await {
             Ok(Ok(text)) => text,
             Ok(Err(error)) => return Err(Problem::of(&error)),

@@ -181,13 +181,22 @@ impl<T: Lite> Watch<T> {
         }
     }
 
+    /// Asks for metadata only, where nothing else is read; a server that cannot do so sends whole objects.
+    fn ask_for(&self, request: &mut http::Request<Vec<u8>>, form: &str) {
+        if self.feed.watched.is_bare() {
+            let accept = format!("application/json;as={form};g=meta.k8s.io;v=v1,application/json");
+            request.headers_mut().insert(http::header::ACCEPT, accept.parse().expect("a plain header"));
+        }
+    }
+
     /// Opens a watch.
     async fn open(
         &self,
         params: &WatchParams,
         version: &str,
     ) -> Result<impl futures::Stream<Item = kube::Result<WatchEvent<T>>> + use<T>, Problem> {
-        let request = Request::new(&*self.path).watch(params, version).map_err(|e| invalid(&e))?;
+        let mut request = Request::new(&*self.path).watch(params, version).map_err(|e| invalid(&e))?;
+        self.ask_for(&mut request, "PartialObjectMetadata");
         match timeout(ANSWER, self.context.client.request_events::<T>(request)).await {
             Ok(Ok(events)) => Ok(events),
             Ok(Err(error)) => Err(Problem::of(&error)),

@@ -11,6 +11,7 @@ use crate::model::plan::Step;
 use crate::model::series::Signal;
 use crate::model::snapshot::{Snapshot, SourceState};
 use crate::model::time;
+use crate::model::trace::Dropped;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +94,20 @@ fn planned(w: &World) -> bool {
     w.mode == Mode::Observe || w.findings.iter().all(|f| answered(&f.id))
 }
 
+/// Where traces come from and what they mean; whole ones are for `lab traces` and the console.
+fn traces(w: &World) -> Value {
+    let t = &w.snapshot.traces;
+    let counted =
+        |list: &[Dropped]| list.iter().map(|d| json!({ "what": d.why, "count": d.count })).collect::<Vec<_>>();
+    json!({
+        "sources": t.sources.iter()
+            .map(|s| json!({ "name": s.name, "state": s.state, "spans": s.spans })).collect::<Vec<_>>(),
+        "received": t.received, "spans_per_second": t.rate, "kept": t.kept.len(),
+        "dropped": counted(&t.dropped), "odd": counted(&t.odd),
+        "insight": *w.insight,
+    })
+}
+
 fn report(w: &World) -> Value {
     let s = &w.snapshot;
     let metrics: Vec<Value> = s
@@ -131,7 +146,9 @@ fn report(w: &World) -> Value {
         },
         "metrics": metrics,
         "findings": *w.findings,
-        "incidents": *w.anomalies.all,
+        "incidents": *w.incidents.all,
+        "anomalies": *w.anomalies.all,
+        "traces": traces(w),
         "watch": {
             "judged": w.anomalies.judged, "learning": w.anomalies.learning, "workloads_behind": w.anomalies.backlog,
         },

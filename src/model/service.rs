@@ -5,7 +5,7 @@ use super::time::Timestamp;
 use std::sync::Arc;
 
 /// Rate, errors and duration of a service or of the calls along an edge. `None`: nobody measured it.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub struct Red {
     /// Requests per second.
     pub rate: Option<f64>,
@@ -49,7 +49,7 @@ impl MapSource {
 }
 
 /// A service of the map.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct ServiceNode {
     /// Name as its spans or metrics say it.
     pub name: Arc<str>,
@@ -62,7 +62,7 @@ pub struct ServiceNode {
 }
 
 /// Calls from one service to another.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct ServiceEdge {
     /// Index of the caller in [`ServiceMap::nodes`].
     pub from: usize,
@@ -75,7 +75,7 @@ pub struct ServiceEdge {
 }
 
 /// Who calls whom, and how it goes.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct ServiceMap {
     /// Sorted by name and namespace.
     pub nodes: Vec<ServiceNode>,
@@ -90,7 +90,7 @@ pub struct ServiceMap {
 }
 
 /// What an operation costs the requests that wait for it: its own time on their critical paths.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct OperationTime {
     /// Whose.
     pub service: Arc<str>,
@@ -108,7 +108,7 @@ pub struct OperationTime {
 }
 
 /// Failures that began in one place and travelled to the callers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Cascade {
     /// `[service] operation` where they began: a span that failed although none it called did. Where that was a call that
     /// nobody's span answered, or whose callee was still at work, the service that was called.
@@ -124,7 +124,7 @@ pub struct Cascade {
 }
 
 /// An objective that spans break, and the operation that takes most of the time or makes most of the errors.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct SpanBreach {
     /// Name of the SLO in the configuration.
     pub slo: Arc<str>,
@@ -139,7 +139,7 @@ pub struct SpanBreach {
 }
 
 /// The edge whose loss would hurt most.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct WeakEdge {
     /// Who calls.
     pub from: Arc<str>,
@@ -154,7 +154,7 @@ pub struct WeakEdge {
 }
 
 /// What traces mean.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct TraceInsight {
     /// Who calls whom.
     pub map: Arc<ServiceMap>,

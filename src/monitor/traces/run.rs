@@ -4,7 +4,7 @@ use super::bounds::Incoming;
 use super::read;
 use super::receive::{self, Gate};
 use super::store::{Limits, Store};
-use super::tally::Tally;
+use super::tally::{Tally, Why};
 use crate::config::settings;
 use crate::model::snapshot::SourceState;
 use crate::model::time;
@@ -43,6 +43,8 @@ pub enum News {
     Spans(Slot, Vec<Incoming>, OwnedSemaphorePermit),
     /// Traces were read.
     Whole(Slot, Vec<Trace>),
+    /// What a backend may hold was not read.
+    Unread(u64),
     /// How a source is doing, under which name.
     Source(Slot, Arc<str>, SourceState),
 }
@@ -165,6 +167,7 @@ async fn keep(
                         heard(&mut sources, slot, traces.iter().map(|t| t.spans.len()).sum());
                         store.whole(traces, now);
                     }
+                    News::Unread(count) => tally.lost(Why::Unread, count as usize),
                     News::Source(slot, name, state) => {
                         let spans = sources[slot as usize].as_ref().map_or(0, |s| s.spans);
                         sources[slot as usize] = Some(TraceSource { name, state, spans });

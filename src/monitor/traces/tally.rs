@@ -37,6 +37,8 @@ reasons! {
     TooMany = "spans over the limit of one trace (traces.spans_per_trace)",
     /// Its trace had been told as complete, and is not kept or too large to be mended.
     Late = "spans that came after their trace was complete",
+    /// A backend was not asked for all it may have.
+    Unread = "searches that a backend answered up to their limit, and services not asked for: there may be more traces",
     /// Like enough others that are kept.
     Sampled = "spans of traces of which enough alike are kept",
     /// Was kept, and gave its place to others.

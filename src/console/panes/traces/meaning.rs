@@ -85,8 +85,8 @@ const FAILURES: [Column; 4] = [
 const EDGES: [Column; 4] = [
     Column::text("FROM", 8, 30, 0),
     Column::text("TO", 8, 30, 0),
-    Column::number("REQUESTS OVER IT", 6, 16, 0),
-    Column::number("FAIL WITH IT", 6, 12, 0),
+    Column::number("SHARE", 6, 7, 0),
+    Column::number("FAIL WHOLE", 10, 11, 0),
 ];
 
 /// One row.

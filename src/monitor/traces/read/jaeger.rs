@@ -1,9 +1,9 @@
 //! Reads Jaeger: the traces of a window, service by service, for it has no search over all of them.
 
-use super::Window;
 use super::error::ReadError;
 use super::product::Product;
 use super::transport::Backend;
+use super::{Round, Window};
 use crate::model::trace::Trace;
 use crate::monitor::traces::otlp::{self, Gathered};
 use crate::monitor::traces::{jaeger, value};
@@ -25,9 +25,6 @@ struct Services {
     services: Option<Vec<String>>,
 }
 
-/// What came of a round: traces, and the first thing that went wrong.
-pub type Round = (Vec<Trace>, Option<ReadError>);
-
 /// The traces of a window. An error is one without which nothing can be asked.
 pub async fn read(backend: &Backend, product: Product, window: &Window) -> Result<Round, ReadError> {
     let path = if product == Product::JaegerV3 { "/api/v3/services" } else { "/api/services" };
@@ -35,6 +32,7 @@ pub async fn read(backend: &Backend, product: Product, window: &Window) -> Resul
     let listed: Services = value::document(&bytes).map_err(|what| unreadable(backend, path, what))?;
     let mut services = listed.services.unwrap_or_default();
     services.sort();
+    let mut round = Round { unread: services.len().saturating_sub(SERVICES) as u64, ..Round::default() };
     services.truncate(SERVICES);
     let asked = services.into_iter().map(|service| async move {
         if product == Product::JaegerV3 {
@@ -44,15 +42,17 @@ pub async fn read(backend: &Backend, product: Product, window: &Window) -> Resul
         }
     });
     let mut answers = futures::stream::iter(asked).buffered(AT_ONCE);
-    let (mut traces, mut wrong): Round = (Vec::new(), None);
     while let Some(answer) = answers.next().await {
         match answer {
-            Ok(more) => traces.extend(more),
+            Ok(more) => {
+                round.unread += u64::from(more.len() >= TRACES);
+                round.traces.extend(more);
+            }
             // What the others say is worth having.
-            Err(e) => wrong = wrong.or(Some(e)),
+            Err(e) => round.wrong = round.wrong.or(Some(e)),
         }
     }
-    Ok((traces, wrong))
+    Ok(round)
 }
 
 fn unreadable(backend: &Backend, path: &str, what: String) -> ReadError {

@@ -48,6 +48,17 @@ pub struct Window {
     pub to: Timestamp,
 }
 
+/// What came of a round.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// Traces.
+    pub traces: Vec<Trace>,
+    /// The first thing that went wrong.
+    pub wrong: Option<ReadError>,
+    /// Searches that were answered up to their limit, so that there may be more, and services that were not asked for.
+    pub unread: u64,
+}
+
 /// Ids of traces that were read, the last of them.
 #[derive(Debug, Default)]
 pub struct Seen {
@@ -174,9 +185,12 @@ impl Reader {
         let mut failures = 0;
         while failures < PATIENCE && !self.news.is_closed() {
             match self.round(backend, product).await {
-                Ok((traces, wrong)) => {
-                    let _ = self.news.send(News::Whole(Slot::Backend, traces)).await;
-                    match wrong {
+                Ok(round) => {
+                    let _ = self.news.send(News::Whole(Slot::Backend, round.traces)).await;
+                    if round.unread > 0 {
+                        let _ = self.news.send(News::Unread(round.unread)).await;
+                    }
+                    match round.wrong {
                         None => self.well(&name).await,
                         Some(e) => self.failed(&name, &e.to_string()).await,
                     }
@@ -192,17 +206,17 @@ impl Reader {
     }
 
     /// What is new and at rest.
-    async fn round(&mut self, backend: &Backend, product: Product) -> Result<jaeger::Round, ReadError> {
+    async fn round(&mut self, backend: &Backend, product: Product) -> Result<Round, ReadError> {
         let now = time::now();
         let behind = SETTLE + BEHIND + TimeDelta::from_std(self.settings.poll).unwrap_or(BEHIND);
         let window = Window { from: now - behind, to: now };
-        let (traces, wrong) = match product {
+        let mut round = match product {
             Product::Tempo => tempo::read(backend, &window, &self.seen).await?,
             Product::Jaeger | Product::JaegerV3 => jaeger::read(backend, product, &window).await?,
         };
         let settled = (now - SETTLE).timestamp_nanos_opt().unwrap_or(i64::MAX);
         let at_rest = |t: &Trace| t.extent().is_some_and(|(_, end)| end <= settled);
-        let new: Vec<Trace> = traces
+        round.traces = std::mem::take(&mut round.traces)
             .into_iter()
             .filter(at_rest)
             .filter_map(|mut t| {
@@ -211,7 +225,7 @@ impl Reader {
                 self.seen.add(id).then_some(t)
             })
             .collect();
-        Ok((new, wrong))
+        Ok(round)
     }
 
     async fn well(&mut self, name: &str) {

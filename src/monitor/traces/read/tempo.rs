@@ -1,7 +1,7 @@
 //! Reads Tempo: searches the window for failed traces first, then for any, and fetches those not seen before.
 
+use super::Round;
 use super::error::ReadError;
-use super::jaeger::Round;
 use super::transport::Backend;
 use super::{Seen, Window};
 use crate::model::trace::Trace;
@@ -40,6 +40,7 @@ pub async fn read(backend: &Backend, window: &Window, seen: &Seen) -> Result<Rou
     let path = "/api/search";
     let mut ids: Vec<String> = Vec::new();
     let mut new = HashSet::new();
+    let mut round = Round::default();
     for (query, limit) in SEARCHES {
         let parameters = [
             ("q", query.to_owned()),
@@ -50,18 +51,19 @@ pub async fn read(backend: &Backend, window: &Window, seen: &Seen) -> Result<Rou
         ];
         let bytes = backend.body(path, &parameters).await?.unwrap_or_else(|| b"{}".to_vec());
         let found: Found = value::document(&bytes).map_err(|what| unreadable(backend, path, what))?;
-        let named = found.traces.unwrap_or_default().into_iter().map(|t| t.id);
+        let found = found.traces.unwrap_or_default();
+        round.unread += u64::from(found.len() >= limit as usize);
+        let named = found.into_iter().map(|t| t.id);
         ids.extend(named.filter(|id| hexadecimal(id) && !seen.has(id) && new.insert(id.clone())));
     }
     let mut fetched = futures::stream::iter(ids.into_iter().map(|id| fetch(backend, id))).buffered(AT_ONCE);
-    let (mut traces, mut wrong): Round = (Vec::new(), None);
     while let Some(one) = fetched.next().await {
         match one {
-            Ok(more) => traces.extend(more),
-            Err(e) => wrong = wrong.or(Some(e)),
+            Ok(more) => round.traces.extend(more),
+            Err(e) => round.wrong = round.wrong.or(Some(e)),
         }
     }
-    Ok((traces, wrong))
+    Ok(round)
 }
 
 /// What goes into a path.

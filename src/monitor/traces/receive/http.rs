@@ -10,13 +10,22 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use prost::Message;
 use serde_json::json;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Between two attempts to accept when the machine cannot.
+const PAUSE: Duration = Duration::from_millis(50);
 
 const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
@@ -32,9 +41,60 @@ pub struct Status {
     pub message: String,
 }
 
-/// Serves until cancelled; connections that are idle are closed then.
+/// Connections open at once; who comes when all are taken, waits to be accepted.
+const CONNECTIONS: usize = 256;
+/// Longest wait for the head of a request, and so longest that a connection may be idle.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Serves until cancelled; requests under way are then answered, and connections that are idle are closed.
 pub async fn serve(listener: TcpListener, gate: Arc<Gate>, cancel: CancellationToken) -> io::Result<()> {
-    axum::serve(listener, router(gate)).with_graceful_shutdown(cancel.cancelled_owned()).await
+    bounded(listener, gate, cancel, IDLE).await
+}
+
+/// Like [`serve`] with another patience.
+pub(super) async fn bounded(
+    listener: TcpListener,
+    gate: Arc<Gate>,
+    cancel: CancellationToken,
+    idle: Duration,
+) -> io::Result<()> {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let open = TaskTracker::new();
+    let router = router(gate);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(idle);
+    let accept = async {
+        loop {
+            let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+            let (stream, _) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                // The other side left meanwhile, or files ran out: neither ends a server.
+                Err(e) => {
+                    tracing::warn!("OTLP HTTP: a connection was not accepted: {e}");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+            let cancel = cancel.clone();
+            open.spawn(async move {
+                let _place = place;
+                let mut connection = std::pin::pin!(connection);
+                // What goes wrong here, the sender has done or sees.
+                tokio::select! {
+                    _ = connection.as_mut() => {}
+                    () = cancel.cancelled() => {
+                        connection.as_mut().graceful_shutdown();
+                        let _ = connection.await;
+                    }
+                }
+            });
+        }
+    };
+    let ended = cancel.run_until_cancelled(accept).await.unwrap_or(Ok(()));
+    open.close();
+    open.wait().await;
+    ended
 }
 
 pub(super) fn router(gate: Arc<Gate>) -> Router {

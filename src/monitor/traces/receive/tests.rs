@@ -263,3 +263,24 @@ async fn turned_off_nothing_listens_and_nobody_waits_for_traces() {
     assert!(completed.recv().await.is_none());
     assert_eq!((handle.view().sources.len(), *handle.bound.borrow()), (0, super::Bound::default()));
 }
+
+#[tokio::test]
+async fn who_never_ends_the_head_of_a_request_is_not_waited_for() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (news, _inbox) = mpsc::channel(1);
+    let gate = Arc::new(super::Gate::new(&settings(), Arc::default(), news));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let cancel = CancellationToken::new();
+    let served = tokio::spawn(super::http::bounded(listener, gate, cancel.clone(), Duration::from_millis(200)));
+    let mut slow = tokio::net::TcpStream::connect(at).await.unwrap();
+    slow.write_all(b"POST /v1/traces HTTP/1.1\r\nhost: x\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(WAIT, slow.read_to_end(&mut answer)).await.unwrap().unwrap();
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.is_empty() || text.starts_with("HTTP/1.1 408"), "{text}");
+    // Who is idle does not hold up the end.
+    let _idle = tokio::net::TcpStream::connect(at).await.unwrap();
+    cancel.cancel();
+    tokio::time::timeout(WAIT, served).await.unwrap().unwrap().unwrap();
+}

@@ -134,7 +134,7 @@ struct Collector {
 
 /// What background work brings.
 enum Done {
-    Slos(Vec<Kept>),
+    Slos(Vec<Kept>, slo::Reach),
     Profile(Result<Box<Profile>, PromError>),
     Backfill(Job, Result<usize, PromError>),
     Long(Result<LongHistory, PromError>),
@@ -280,8 +280,11 @@ impl Collector {
                 Some(ask) = self.asked.recv(), if jobs.past.is_none() => self.read_past(&mut jobs, &client, ask),
                 Some(Filled { key, signal, points }) = points.recv() => self.book.fill(&key, signal, &points),
                 Some(message) = finished.recv() => match message {
-                    Done::Slos(kept) => {
-                        (self.kept, jobs.slos) = (kept, None);
+                    Done::Slos(kept, reach) => {
+                        self.kept = kept;
+                        if reach == slo::Reach::Period {
+                            jobs.slos = None;
+                        }
                         self.publish();
                     }
                     Done::Profile(Ok(profile)) => (live, jobs.detect) = (self.adopt(*profile, time::now()), None),
@@ -403,11 +406,15 @@ impl Collector {
             let (done, client, profile) = (jobs.done.clone(), client.aside(), profile);
             let (slos, kept) = (self.settings.clone(), self.kept.clone());
             jobs.slos = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-                let mut new = Vec::with_capacity(kept.len());
-                for (slo, kept) in slos.slo.iter().zip(kept) {
-                    new.push(slo::refresh(&client, &profile, slo, kept, time::now()).await);
+                let mut kept = kept;
+                for reach in [slo::Reach::Hours, slo::Reach::Period] {
+                    let mut new = Vec::with_capacity(kept.len());
+                    for (slo, kept) in slos.slo.iter().zip(kept) {
+                        new.push(slo::refresh(&client, &profile, slo, kept, reach, time::now()).await);
+                    }
+                    let _ = done.send(Done::Slos(new.clone(), reach)).await;
+                    kept = new;
                 }
-                let _ = done.send(Done::Slos(new)).await;
             })));
         }
         if jobs.detect.is_none() && due(Some(jobs.detected), REDETECT) {

@@ -32,13 +32,13 @@ pub struct Kept {
 impl Kept {
     /// Nothing known yet.
     pub fn new(slo: &Slo) -> Self {
-        let absent = || Reading::Absent;
+        let unasked = || Reading::Failed { why: "not asked yet".into() };
         Self {
             readings: SloReadings {
                 name: slo.name.as_str().into(),
-                bad: std::array::from_fn(|_| absent()),
-                period: (absent(), f64::from(slo.days) * 86_400.0),
-                events: absent(),
+                bad: std::array::from_fn(|_| unasked()),
+                period: (unasked(), f64::from(slo.days) * 86_400.0),
+                events: unasked(),
             },
             asked: [None; 8],
             oldest: None,
@@ -59,6 +59,12 @@ impl Kept {
                 *reading = Reading::Stale { value, at };
             }
         }
+    }
+
+    /// The counter is not there: what was known ages, and there is nothing to ask for.
+    fn gone(&mut self, now: Timestamp, limit: TimeDelta) {
+        self.age(now, limit);
+        self.each().filter(|r| matches!(r, Reading::Failed { .. })).for_each(|r| *r = Reading::Absent);
     }
 
     fn fail(&mut self, why: &str) {
@@ -86,13 +92,32 @@ struct Ratio {
     counters: Vec<String>,
 }
 
+/// How far back is asked. Days take seconds on a busy server, so the hours of all SLOs are asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// Windows of up to six hours.
+    Hours,
+    /// All windows and the whole period.
+    Period,
+}
+
+/// Longest window of [`Reach::Hours`], seconds.
+const HOURS: u32 = 21_600;
+
 /// Asks what is due of one SLO. Never fails: what goes wrong is in the readings.
-pub async fn refresh(client: &PromClient, profile: &Profile, slo: &Slo, mut kept: Kept, now: Timestamp) -> Kept {
+pub async fn refresh(
+    client: &PromClient,
+    profile: &Profile,
+    slo: &Slo,
+    mut kept: Kept,
+    reach: Reach,
+    now: Timestamp,
+) -> Kept {
     let ratio = match plan(client, profile, slo, now).await {
         Ok(Some(ratio)) => ratio,
         Ok(None) => {
             // No counter (any more): what was known grows old, what was not is absent.
-            kept.age(now, profile.fresh_for());
+            kept.gone(now, profile.fresh_for());
             return kept;
         }
         Err(why) => {
@@ -110,11 +135,11 @@ pub async fn refresh(client: &PromClient, profile: &Profile, slo: &Slo, mut kept
     };
     if now.signed_duration_since(at) > clock.fresh_for {
         // At once, however young the last answer is: the counter behind it is dead.
-        kept.age(now, TimeDelta::zero());
+        kept.gone(now, TimeDelta::zero());
         return kept;
     }
     for (i, (name, seconds)) in SLO_WINDOWS.iter().enumerate() {
-        if !due(kept.asked[i], cadence(*seconds), now) {
+        if (reach == Reach::Hours && *seconds > HOURS) || !due(kept.asked[i], cadence(*seconds), now) {
             continue;
         }
         let (bad, total) = ask(client, &ratio, name, at, clock).await;
@@ -125,7 +150,7 @@ pub async fn refresh(client: &PromClient, profile: &Profile, slo: &Slo, mut kept
         kept.asked[i] = Some(now);
     }
     let days = slo.days.max(1);
-    if due(kept.asked[7], cadence(days * 86_400), now) {
+    if reach == Reach::Period && due(kept.asked[7], cadence(days * 86_400), now) {
         kept.oldest = oldest(client, &ratio, days).await.or(kept.oldest);
         let held = kept.oldest.map(|t| now.timestamp() as f64 - t).or(profile.retention_s);
         let seconds = held.unwrap_or(f64::INFINITY).clamp(60.0, f64::from(days) * 86_400.0);

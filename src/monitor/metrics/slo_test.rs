@@ -49,7 +49,7 @@ async fn server(age: i64, requests: &'static str) -> (MockServer, PromClient) {
 
 async fn fresh(slo: &Slo, age: i64, requests: &'static str) -> Kept {
     let (_server, client) = server(age, requests).await;
-    refresh(&client, &profile(), slo, Kept::new(slo), time::now()).await
+    refresh(&client, &profile(), slo, Kept::new(slo), Reach::Period, time::now()).await
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn no_requests_and_dead_counters_are_not_a_good_share() {
     let (_server, client) = server(600, "10").await;
     let mut before = Kept::new(&slo(Indicator::Errors));
     before.readings.bad[0] = Reading::Value { value: 0.5, at: time::now() - TimeDelta::seconds(1) };
-    let kept = refresh(&client, &profile(), &slo(Indicator::Errors), before, time::now()).await;
+    let kept = refresh(&client, &profile(), &slo(Indicator::Errors), before, Reach::Period, time::now()).await;
     assert_eq!(kept.readings.bad[0].state(), "stale");
     assert_eq!(kept.readings.bad[1], Reading::Absent);
 }
@@ -88,12 +88,12 @@ async fn own_queries_get_their_window_and_bad_names_say_so() {
     let own =
         Indicator::Query { bad: "sum(rate(e{code=~\"5..\"}[$window]))".into(), total: "sum(rate(t[$window]))".into() };
     let (server, client) = server(0, "10").await;
-    let kept = refresh(&client, &profile(), &slo(own.clone()), Kept::new(&slo(own)), time::now()).await;
+    let kept = refresh(&client, &profile(), &slo(own.clone()), Kept::new(&slo(own)), Reach::Period, time::now()).await;
     assert!(kept.readings.bad[6].fresh().is_some());
     let asked = server.received_requests().await.unwrap();
     assert!(asked.iter().any(|r| r.url.query().unwrap_or_default().contains("%5B3d%5D")));
     let bad = Slo { workload: "cart".into(), ..slo(Indicator::Errors) };
-    let kept = refresh(&client, &profile(), &bad, Kept::new(&bad), time::now()).await;
+    let kept = refresh(&client, &profile(), &bad, Kept::new(&bad), Reach::Period, time::now()).await;
     assert!(matches!(&kept.readings.events, Reading::Failed { why } if why.contains("namespace/Kind/name")));
 }
 
@@ -101,11 +101,29 @@ async fn own_queries_get_their_window_and_bad_names_say_so() {
 async fn long_windows_are_not_asked_every_minute() {
     let (server, client) = server(0, "10").await;
     let (slo, now) = (slo(Indicator::Errors), time::now());
-    let first = refresh(&client, &profile(), &slo, Kept::new(&slo), now).await;
+    let first = refresh(&client, &profile(), &slo, Kept::new(&slo), Reach::Period, now).await;
     let before = server.received_requests().await.unwrap().len();
-    refresh(&client, &profile(), &slo, first, now + TimeDelta::seconds(60)).await;
+    refresh(&client, &profile(), &slo, first, Reach::Period, now + TimeDelta::seconds(60)).await;
     let asked: Vec<String> =
         server.received_requests().await.unwrap()[before..].iter().map(|r| r.url.to_string()).collect();
     assert!(asked.iter().any(|u| u.contains("%5B5m%5D")));
     assert!(!asked.iter().any(|u| u.contains("%5B3d%5D") || u.contains("%5B1d%5D")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn hours_are_told_before_days_are_asked() {
+    let (server, client) = server(0, "10").await;
+    let slo = slo(Indicator::Errors);
+    let first = refresh(&client, &profile(), &slo, Kept::new(&slo), Reach::Hours, time::now()).await;
+    let known: Vec<bool> = first.readings.bad.iter().map(|r| r.fresh().is_some()).collect();
+    assert_eq!(known, [true, true, true, true, true, false, false]);
+    assert!(
+        matches!(&first.readings.bad[6], Reading::Failed { why } if &**why == "not asked yet"),
+        "not: no such series"
+    );
+    let before = server.received_requests().await.unwrap().len();
+    let then = refresh(&client, &profile(), &slo, first, Reach::Period, time::now()).await;
+    assert!(then.readings.bad.iter().all(|r| r.fresh().is_some()) && then.readings.period.0.fresh().is_some());
+    let again = server.received_requests().await.unwrap()[before..].iter().any(|r| r.url.as_str().contains("%5B5m%5D"));
+    assert!(!again, "what is fresh is not asked twice");
 }

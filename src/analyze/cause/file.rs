@@ -121,7 +121,7 @@ fn renew(entry: &mut Entry, scene: &Scene<'_>, group: &Group, members: BTreeSet<
     let incident = Arc::make_mut(&mut entry.incident);
     for c in group.iter().map(|i| &scene.candidates[*i]) {
         if !entry.members.contains(&plain(&c.subject)) {
-            note(incident, c.onset, tell::line(&c.subject, &c.what));
+            note(incident, c.changed.unwrap_or(c.onset), tell::line(&c.subject, &c.what));
         }
         for id in c.findings.iter().filter(|id| !incident.findings.contains(id)).cloned().collect::<Vec<_>>() {
             if let Some(f) = scene.seen.findings.iter().find(|f| f.id == id) {

@@ -38,6 +38,8 @@ pub struct Candidate {
     pub key: Option<WorkloadKey>,
     pub what: String,
     pub onset: Timestamp,
+    /// When somebody changed it, where that is what it is suspected for.
+    pub changed: Option<Timestamp>,
     /// What speaks against it by itself, 0..1 and beyond.
     pub own: f64,
     /// Whether it is not only a victim by what is known: a change, a fault of its own, a machine.
@@ -158,7 +160,7 @@ impl<'a> Scene<'a> {
             },
             |f| f.title.to_string(),
         );
-        let mut subject = Subject::Workload(key.clone());
+        let (mut subject, mut changed_at) = (Subject::Workload(key.clone()), None);
         // More use of the processor alone hurts nobody.
         let grave = symptoms.iter().any(|s| s.kind != Kind::Cpu) || !findings.is_empty() || !odd.is_empty();
         // What nobody suffers from makes no incident by itself: it is shown where anomalies are. With a change before it, it does.
@@ -183,6 +185,7 @@ impl<'a> Scene<'a> {
             what = if strong { format!("{}; {what}", change.says) } else { change.says.clone() };
             // The longer it went well with the change, the less it is suspect.
             let soon = if onset - change.at <= SOON { 2.0 } else { 1.6 };
+            changed_at = Some(change.at);
             own = if empty { 1.6 } else { own.max(0.25) * soon };
             (strong, subject) = (true, changed(key, change.object.as_ref()));
         } else if let Some(s) = self.demand(key) {
@@ -200,6 +203,7 @@ impl<'a> Scene<'a> {
             key,
             what,
             onset,
+            changed: changed_at,
             own,
             strong,
             by: None,
@@ -284,8 +288,23 @@ impl<'a> Scene<'a> {
         let findings = findings.map(|f| f.id.clone()).collect();
         let evidence = vec![said];
         let (strong, opens, anomalies) = (true, true, Vec::new());
-        let (key, by, hurts, extra) = (None, None, 0.0, 0.0);
-        Candidate { subject, key, what, onset, own, strong, by, evidence, hurts, opens, extra, findings, anomalies }
+        let (key, by, hurts, extra, changed) = (None, None, 0.0, 0.0, None);
+        Candidate {
+            subject,
+            key,
+            what,
+            onset,
+            changed,
+            own,
+            strong,
+            by,
+            evidence,
+            hurts,
+            opens,
+            extra,
+            findings,
+            anomalies,
+        }
     }
 
     /// Who explains a candidate best.

@@ -140,6 +140,12 @@ pub fn recommendation(scene: &Scene<'_>, group: &Group) -> String {
         Subject::Change(..) if first.what.contains("replicas") => {
             "Find out who sets the number of replicas, and set it back.".into()
         }
+        Subject::Change(key, object) if object.starts_with("ConfigMap ") => {
+            format!(
+                "Put back what {object} held before, then restart {}: rolling it back would not change what it reads.",
+                short(key)
+            )
+        }
         Subject::Change(key, _) => format!("Take the change back: roll {} back to the revision before.", short(key)),
         Subject::Node(node) => format!("Cordon {node} and let its pods start elsewhere."),
         Subject::Zone(zone) => format!("Nothing heals {zone} from here: see that what matters has replicas elsewhere."),

@@ -93,6 +93,10 @@ fn a_changed_config_map_is_the_suspect_of_what_its_readers_suffer() {
     let first = &open(&told)[0].causes[0];
     assert_eq!(first.subject, Subject::Change(key("cart"), "ConfigMap shop/cart-config".into()));
     assert!(first.evidence[0].starts_with("ConfigMap shop/cart-config was changed"), "{:?}", first.evidence);
+    let incident = &open(&told)[0];
+    assert!(incident.recommendation.contains("rolling it back would not change what it reads"), "{incident:#?}");
+    let changed = incident.timeline.iter().find(|h| h.what.contains("ConfigMap")).expect("told when it was changed");
+    assert_eq!(changed.at, ago(60));
 }
 
 #[test]

@@ -32,9 +32,16 @@ impl Engine {
                 }
                 Ok(text)
             }
-            Command::Pause { on } => self.control.pause(on).inspect(|text| {
-                self.write(Kind::ModeChanged, None, None, json!({ "text": text }));
-            }),
+            Command::Pause { on } => {
+                let within = self.options.settings.guard.confirm_within;
+                let done = self.control.pause(on, now, within);
+                self.journal_mode(done)
+            }
+            Command::Confirm => {
+                let done = self.control.confirm(now, self.options.settings.guard.confirm_within);
+                self.journal_mode(done)
+            }
+            Command::SetGuard { guard } => Ok(self.set_guard(*guard, now)),
             Command::Kill { on } => Ok(self.pull_kill_switch(on)),
             Command::Step => self.step(),
             Command::Refresh => {

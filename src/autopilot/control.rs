@@ -1,10 +1,13 @@
 //! Modes and brakes: what the loop may do by itself right now, and why not more.
 
 use super::world::{Brakes, Level, Message, StepView};
+use crate::model::authority::LeaseView;
 use crate::model::mode::{Mode, PhaseName};
 use crate::model::time::Timestamp;
+use chrono::TimeDelta;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Messages kept for the history.
 const MESSAGES: usize = 500;
@@ -25,7 +28,7 @@ impl Control {
     pub fn new(mode: Mode, read_only: Option<Arc<str>>) -> Self {
         Self {
             mode,
-            brakes: Brakes { paused: true, killed: None, held: None, read_only },
+            brakes: Brakes { paused: true, read_only, ..Brakes::default() },
             step: StepView::default(),
             messages: VecDeque::new(),
         }
@@ -43,8 +46,9 @@ impl Control {
         }
     }
 
-    /// Pauses or resumes auto. Resuming is refused outside auto mode and while the kill switch is on.
-    pub fn pause(&mut self, on: bool) -> Result<String, String> {
+    /// Pauses or resumes auto. Resuming is refused outside auto mode and while the kill switch is on. Who resumes it
+    /// confirms it, too: it goes on for `within`.
+    pub fn pause(&mut self, on: bool, now: Timestamp, within: Duration) -> Result<String, String> {
         if on {
             self.brakes.paused = true;
             return Ok("auto paused".into());
@@ -59,7 +63,53 @@ impl Control {
             return Err(format!("read-only: {why}"));
         }
         self.brakes.paused = false;
-        Ok("auto resumed: it acts inside the guardrails until paused".into())
+        let until = self.confirmed(now, within);
+        Ok(format!("auto resumed: it acts inside the guardrails until paused, or until {until} if nobody confirms it"))
+    }
+
+    /// A person says that auto may go on.
+    pub fn confirm(&mut self, now: Timestamp, within: Duration) -> Result<String, String> {
+        if self.mode != Mode::Auto || self.brakes.paused {
+            return Err("auto is not running: there is nothing to confirm".into());
+        }
+        let until = self.confirmed(now, within);
+        Ok(format!("auto confirmed: it goes on until {until}"))
+    }
+
+    fn confirmed(&mut self, now: Timestamp, within: Duration) -> String {
+        let until = now + TimeDelta::from_std(within).unwrap_or(TimeDelta::zero());
+        (self.brakes.confirmed, self.brakes.confirm_by) = (Some(now), Some(until));
+        until.format("%d %b %H:%M UTC").to_string()
+    }
+
+    /// Pauses auto if nobody confirmed it in time; says so.
+    pub fn check_confirmation(&mut self, now: Timestamp) -> Option<String> {
+        let running = self.mode == Mode::Auto && !self.brakes.paused;
+        let late = self.brakes.confirm_by.is_none_or(|by| now >= by);
+        (running && late).then(|| self.stop_alone("nobody confirmed it in time", now))
+    }
+
+    /// What the Lease says now. Losing it pauses auto; says so.
+    pub fn lease_seen(&mut self, lease: LeaseView, now: Timestamp) -> Option<String> {
+        let lost = self.brakes.lease.is_mine() && !lease.is_mine();
+        let why = format!("the Lease is lost: {lease}");
+        self.brakes.lease = lease;
+        (lost && self.mode == Mode::Auto && !self.brakes.paused).then(|| self.stop_alone(&why, now))
+    }
+
+    fn stop_alone(&mut self, why: &str, now: Timestamp) -> String {
+        self.brakes.paused = true;
+        let text = format!("auto paused: {why}");
+        self.say(Level::Warning, &text, now);
+        text
+    }
+
+    /// Whether auto is switched on, whatever else holds it back: then it wants the Lease.
+    pub fn wants_to_act_alone(&self) -> bool {
+        self.mode == Mode::Auto
+            && !self.brakes.paused
+            && self.brakes.killed.is_none()
+            && self.brakes.read_only.is_none()
     }
 
     /// On doubt, auto falls back to manual, and says why.
@@ -73,11 +123,7 @@ impl Control {
 
     /// Whether the loop may approve by itself.
     pub fn may_act_alone(&self) -> bool {
-        self.mode == Mode::Auto
-            && !self.brakes.paused
-            && self.brakes.killed.is_none()
-            && self.brakes.held.is_none()
-            && self.brakes.read_only.is_none()
+        self.wants_to_act_alone() && self.brakes.held.is_none()
     }
 
     /// Whether rounds run by themselves.
@@ -123,11 +169,46 @@ impl Control {
 mod tests {
     use super::*;
 
+    const HALF_A_DAY: Duration = Duration::from_secs(12 * 3600);
+
+    fn at(hours: i64) -> Timestamp {
+        chrono::DateTime::from_timestamp(1_700_000_000 + hours * 3600, 0).unwrap()
+    }
+
+    fn resume(c: &mut Control) -> Result<String, String> {
+        c.pause(false, at(0), HALF_A_DAY)
+    }
+
+    #[test]
+    fn g07_auto_pauses_itself_when_nobody_is_there() {
+        let mut c = Control::new(Mode::Auto, None);
+        assert!(c.confirm(at(0), HALF_A_DAY).is_err(), "confirming is not a way to start it");
+        resume(&mut c).unwrap();
+        assert_eq!(c.check_confirmation(at(11)), None);
+        c.confirm(at(11), HALF_A_DAY).unwrap();
+        assert_eq!(c.check_confirmation(at(22)), None);
+        assert!(c.check_confirmation(at(23)).unwrap().contains("nobody confirmed"));
+        assert!(c.brakes.paused);
+        assert_eq!(c.check_confirmation(at(24)), None, "said once");
+    }
+
+    #[test]
+    fn g19_losing_the_lease_pauses_auto_and_getting_it_back_does_not_resume_it() {
+        let mut c = Control::new(Mode::Auto, None);
+        resume(&mut c).unwrap();
+        assert_eq!(c.lease_seen(LeaseView::Other { holder: "bob".into() }, at(0)), None, "not held yet is not lost");
+        c.lease_seen(LeaseView::Mine { since: at(0) }, at(0));
+        assert!(!c.brakes.paused);
+        assert!(c.lease_seen(LeaseView::Other { holder: "bob".into() }, at(0)).unwrap().contains("bob"));
+        c.lease_seen(LeaseView::Mine { since: at(1) }, at(1));
+        assert!(c.brakes.paused && !c.may_act_alone());
+    }
+
     #[test]
     fn auto_starts_paused_and_resuming_is_a_second_act() {
         let mut c = Control::new(Mode::Auto, None);
         assert!(!c.may_act_alone());
-        c.pause(false).unwrap();
+        resume(&mut c).unwrap();
         assert!(c.may_act_alone());
         c.set_mode(Mode::Manual);
         c.set_mode(Mode::Auto);
@@ -145,7 +226,7 @@ mod tests {
         ];
         for pull in pulls {
             let mut c = Control::new(Mode::Auto, None);
-            c.pause(false).unwrap();
+            resume(&mut c).unwrap();
             pull(&mut c.brakes);
             assert!(!c.may_act_alone());
         }
@@ -154,10 +235,10 @@ mod tests {
     #[test]
     fn resuming_is_refused_with_a_reason() {
         let mut c = Control::new(Mode::Manual, None);
-        assert!(c.pause(false).unwrap_err().contains("choose auto"));
+        assert!(resume(&mut c).unwrap_err().contains("choose auto"));
         c.set_mode(Mode::Auto);
         c.brakes.killed = Some("file /tmp/kill".into());
-        assert!(c.pause(false).unwrap_err().contains("/tmp/kill"));
+        assert!(resume(&mut c).unwrap_err().contains("/tmp/kill"));
     }
 
     #[test]

@@ -68,6 +68,8 @@ impl Engine {
             paused: brakes.paused,
             read_only: brakes.read_only.as_deref(),
             killed: brakes.killed.as_deref(),
+            confirmed: brakes.confirmed,
+            lease: &brakes.lease,
             snapshot: &self.snapshot,
             findings: &self.findings,
             surroundings: surroundings.as_ref(),

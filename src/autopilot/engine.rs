@@ -15,6 +15,7 @@ use crate::analyze::Analyzer;
 use crate::execute::{Guard, GuardHistory, KillHandle, Progress, Queue};
 use crate::model::action::{Preview, QueueItem};
 use crate::model::anomaly::Anomalies;
+use crate::model::authority::LeaseView;
 use crate::model::dossier::Dossier;
 use crate::model::finding::{Finding, FindingId};
 use crate::model::incident::Incidents;
@@ -66,6 +67,8 @@ pub(super) enum Note {
     Insight(u64, Option<TraceInsight>),
     /// The reasoning about causes, by number: all incidents, or nothing if it broke down.
     Incidents(u64, Option<Incidents>),
+    /// The Lease may say something new.
+    Lease,
     /// The kill switch was looked at.
     Killed(Option<Arc<str>>),
 }
@@ -210,6 +213,7 @@ impl Engine {
                     self.round();
                 }
             }
+            self.want_lease();
             if self.dirty {
                 self.publish();
             }
@@ -250,6 +254,7 @@ impl Engine {
             Note::Anomalies(run, news) => self.watched(run, news),
             Note::Insight(run, news) => self.observed(run, news),
             Note::Incidents(run, news) => self.reasoned(run, news),
+            Note::Lease => self.lease_seen(),
             Note::Killed(why) => self.kill_switch_seen(why),
         }
     }
@@ -293,6 +298,23 @@ impl Engine {
         }
     }
 
+    /// Hears of every change of the Lease.
+    fn follow_lease(&self, session: &Session) {
+        let (fence, notes, cancel) = (session.fence.clone(), self.notes.clone(), session.cancel.clone());
+        tokio::spawn(async move {
+            let mut seen = LeaseView::Unknown;
+            loop {
+                tokio::select! {
+                    () = fence.changed(&seen) => seen = fence.view(),
+                    () = cancel.cancelled() => return,
+                }
+                if notes.send(Note::Lease).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
     /// Makes a new session the present one: its journal, its history, what was in flight.
     fn adopt(&mut self, session: Session, now: Timestamp) {
         let info = session.conn.info.clone();
@@ -307,6 +329,8 @@ impl Engine {
         if let Some(complaint) = self.foresight.open(has_journal.then_some(&*session.dir)) {
             self.control.say(Level::Warning, complaint, now);
         }
+        self.control.brakes.lease = LeaseView::Unknown;
+        self.follow_lease(&session);
         self.session = Some(session);
         self.observe();
         self.look();
@@ -391,6 +415,8 @@ impl Engine {
             slos: self.options.settings.slo.clone().into(),
             mode: self.control.mode,
             brakes: self.control.brakes.clone(),
+            ladder: self.guard.ladder().into(),
+            alerts: 0,
             step: self.control.step.clone(),
             journal: self.journal_tail.clone(),
             rights: Arc::new(self.rights.iter().map(|(r, (ok, _))| (r.clone(), *ok)).collect()),

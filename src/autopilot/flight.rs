@@ -69,6 +69,7 @@ impl Engine {
             act: session.conn.act.clone(),
             ledger: session.journal.clone()?,
             kill: session.kill.clone(),
+            fence: session.fence.clone(),
             worlds: self.judged.subscribe(),
             settings: self.options.settings.guard.clone(),
             progress,

@@ -25,6 +25,9 @@ impl Engine {
             self.write_item(Kind::Expired, &item, serde_json::json!({}));
             self.planning.again(&item.proposal.finding);
         }
+        if let Some(text) = self.control.check_confirmation(now) {
+            self.auto_stopped(&text);
+        }
         if self.control.runs_alone() {
             let snapshot = self.snapshot.clone();
             self.analyze(&snapshot, now);

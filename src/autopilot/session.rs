@@ -1,7 +1,7 @@
 //! One connection to one cluster, with everything that lives and dies with it.
 
 use super::{JournalUse, Options};
-use crate::execute::{KillHandle, KillSwitch};
+use crate::execute::{Fence, KillHandle, KillSwitch};
 use crate::knowledge::journal::Journal;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
@@ -59,6 +59,8 @@ pub struct Session {
     pub no_journal: Option<Arc<str>>,
     /// The kill switch of this cluster.
     pub kill: KillSwitch,
+    /// The Lease of this cluster that auto needs.
+    pub fence: Fence,
     /// Where journal, socket and kill file of this cluster live.
     pub dir: PathBuf,
     /// Ends everything above.
@@ -91,6 +93,9 @@ impl Session {
         let kill_file = settings.guard.kill_file.as_ref().map_or_else(|| dir.join("kill"), PathBuf::from);
         let kill = KillSwitch::new(kill, &kill_file, &settings.guard.kill_configmap, conn.act.clone())
             .map_err(OpenError::Setting)?;
+        let fence = Fence::new(conn.act.clone(), &settings.guard.lease, &identity(&options.actor))
+            .map_err(OpenError::Setting)?;
+        tokio::spawn(fence.clone().keep(cancel.clone()));
         let monitor = monitor::spawn(&conn, &settings.monitor, cancel.clone());
         let metrics = monitor::metrics::spawn(
             Arc::new(settings.clone()),
@@ -101,7 +106,7 @@ impl Session {
         let (traces, completed) =
             monitor::traces::spawn(&settings.traces, &settings.connection.namespaces, Some(&conn.read), &cancel);
         let completed = Some(completed);
-        Ok(Self { conn, monitor, metrics, traces, completed, journal, no_journal, kill, dir, cancel })
+        Ok(Self { conn, monitor, metrics, traces, completed, journal, no_journal, kill, fence, dir, cancel })
     }
 
     /// The cluster's snapshot with the metrics beside it.
@@ -118,6 +123,13 @@ impl Session {
     pub async fn changed(&mut self) {
         either_changed(&mut self.monitor.snapshots, &mut self.metrics.views).await;
     }
+}
+
+/// A name for the Lease that no other process has, now or after a crash: an old one's Lease is not taken for ours.
+fn identity(actor: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let unique = format!("{actor} {} {}", std::process::id(), now.as_nanos());
+    format!("{actor}/{}", &crate::model::plan::sha256_hex(unique.as_bytes())[..8])
 }
 
 /// Waits until one of two watched values changed. A side that ended will not change again and is left out: with

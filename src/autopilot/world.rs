@@ -1,8 +1,9 @@
 //! What the loop shows to the outside, and what the outside may tell the loop.
 
-use crate::config::settings::Slo;
+use crate::config::settings::{self, Slo};
 use crate::model::action::QueueItem;
 use crate::model::anomaly::Anomalies;
+use crate::model::authority::{LeaseView, Standing};
 use crate::model::failure::Failures;
 use crate::model::finding::Finding;
 use crate::model::incident::Incidents;
@@ -46,6 +47,12 @@ pub struct Brakes {
     pub killed: Option<Arc<str>>,
     /// Automation stands back by itself: the reason.
     pub held: Option<Arc<str>>,
+    /// When a person last confirmed auto.
+    pub confirmed: Option<Timestamp>,
+    /// Until when auto goes on without being confirmed again.
+    pub confirm_by: Option<Timestamp>,
+    /// Who holds the Lease that auto needs.
+    pub lease: LeaseView,
     /// No write may happen at all (`--read-only`, or the journal is held by another kansole).
     pub read_only: Option<Arc<str>>,
 }
@@ -127,6 +134,10 @@ pub struct World {
     pub mode: Mode,
     /// What holds automation back.
     pub brakes: Brakes,
+    /// Where kinds of action that were taken stand on the autonomy ladder.
+    pub ladder: Arc<[Standing]>,
+    /// Grows by one with everything that somebody should come and see.
+    pub alerts: u64,
     /// Step mode.
     pub step: StepView,
     /// Last entries of the journal, newest first.
@@ -169,6 +180,8 @@ impl World {
             slos: Arc::from([]),
             mode: Mode::default(),
             brakes: Brakes::default(),
+            ladder: Arc::from([]),
+            alerts: 0,
             step: StepView::default(),
             journal: Arc::from([]),
             rights: Arc::default(),
@@ -221,6 +234,14 @@ pub enum Command {
     Pause {
         /// On or off.
         on: bool,
+    },
+    /// A person is there: auto may go on for another while.
+    Confirm,
+    /// Take changed settings of the guard over. Only from the configuration: no script may loosen what holds it.
+    #[serde(skip)]
+    SetGuard {
+        /// All of them.
+        guard: Box<settings::Guard>,
     },
     /// Pull or release the kill switch of this console.
     Kill {

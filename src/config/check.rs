@@ -1,6 +1,6 @@
 //! What types cannot say: ranges, names that must exist, values that must agree.
 
-use super::settings::{Indicator, Settings};
+use super::settings::{Guard, Indicator, Settings};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -9,6 +9,12 @@ pub type Complaint = (String, String, String);
 
 /// Colour depths that `ui.color` takes.
 pub const COLORS: [&str; 5] = ["auto", "never", "16", "256", "true"];
+
+/// Engines that `guard.rung` takes.
+pub const ENGINES: [&str; 3] = ["healing", "scaling", "optimisation"];
+
+/// Kinds of action that `guard.rung` takes.
+pub const STRATEGIES: [&str; 7] = ["restart", "scale", "rollback", "reconfigure", "isolate", "failover", "back off"];
 
 /// Everything that is wrong with settings which have the right types, in the order of their sections.
 pub fn check(s: &Settings) -> Vec<Complaint> {
@@ -258,14 +264,66 @@ fn guard(s: &Settings, out: &mut Vec<Complaint>) {
     positive(out, "guard.clock_skew_s", g.clock_skew_s);
     at_least(out, "guard.observe", g.observe, Duration::from_secs(1));
     at_least(out, "guard.step_timeout", g.step_timeout, Duration::from_secs(10));
-    if !matches!(g.kill_configmap.split_once('/'), Some((ns, name)) if is_label(ns) && !name.is_empty() && !name.contains('/'))
-    {
-        say(
-            out,
-            "guard.kill_configmap",
-            format!("{:?} does not name a ConfigMap", g.kill_configmap),
-            "write namespace/name, such as kansole/kill-switch",
-        );
+    count(out, "guard.per_hour_node", u64::from(g.per_hour_node));
+    count(out, "guard.per_hour_kind", u64::from(g.per_hour_kind));
+    count(out, "guard.promote_after", u64::from(g.promote_after));
+    count(out, "guard.demote_after", u64::from(g.demote_after));
+    at_least(out, "guard.confirm_within", g.confirm_within, Duration::from_secs(600));
+    let named = |text: &str| matches!(text.split_once('/'), Some((ns, name)) if is_label(ns) && !name.is_empty() && !name.contains('/'));
+    for (key, text, what, example) in [
+        ("guard.kill_configmap", &g.kill_configmap, "ConfigMap", "kansole/kill-switch"),
+        ("guard.lease", &g.lease, "Lease", "default/kansole-auto"),
+    ] {
+        if !named(text) {
+            say(
+                out,
+                key,
+                format!("{text:?} does not name a {what}"),
+                format!("write namespace/name, such as {example}"),
+            );
+        }
+    }
+    if g.rung_ceiling < g.rung_start {
+        let what = format!("{} is below guard.rung_start, {}", g.rung_ceiling, g.rung_start);
+        say(out, "guard.rung_ceiling", what, "make it at least as high");
+    }
+    rungs(g, out);
+    windows(g, out);
+}
+
+fn rungs(g: &Guard, out: &mut Vec<Complaint>) {
+    for (i, rule) in g.rung.iter().enumerate() {
+        let key = |field: &str| format!("guard.rung[{i}].{field}");
+        for (field, value, known) in
+            [("engine", &rule.engine, ENGINES.as_slice()), ("action", &rule.action, STRATEGIES.as_slice())]
+        {
+            if value != "*" && !known.contains(&value.as_str()) {
+                say(out, &key(field), format!("unknown value {value:?}"), super::problem::one_of(value, known));
+            }
+        }
+        if rule.namespace != "*" {
+            names(out, &key("namespace"), std::slice::from_ref(&rule.namespace));
+        }
+        if rule.ceiling < rule.start {
+            let what = format!("{} is below its start, {}", rule.ceiling, rule.start);
+            say(out, &key("ceiling"), what, "make it at least as high");
+        }
+    }
+}
+
+fn windows(g: &Guard, out: &mut Vec<Complaint>) {
+    for (i, w) in g.window.iter().enumerate() {
+        let key = |field: &str| format!("guard.window[{i}].{field}");
+        if let Err(e) = w.cron.parse::<croner::Cron>() {
+            let remedy = "write minute, hour, day, month and weekday, such as 0 2 * * SAT";
+            say(out, &key("cron"), format!("{:?} is not a schedule ({e})", w.cron), remedy);
+        }
+        if w.timezone.parse::<chrono_tz::Tz>().is_err() {
+            let remedy = "write an IANA name, such as Europe/Berlin or UTC";
+            say(out, &key("timezone"), format!("{:?} is not a time zone", w.timezone), remedy);
+        }
+        at_least(out, &key("duration"), w.duration, Duration::from_secs(60));
+        names(out, &key("namespaces"), &w.namespaces);
     }
 }
 

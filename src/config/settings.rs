@@ -3,6 +3,7 @@
 //! Durations are written `30s`, `5m`, `24h`. A limit that is not written has the default below, never
 //! "unlimited".
 
+use crate::model::authority::Rung;
 use crate::model::mode::Mode;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -237,6 +238,10 @@ settings! {
         per_hour_namespace: u32 = 6,
         /// Actions in flight at once.
         concurrent: u32 = 1,
+        /// Actions in any hour that touch one node.
+        per_hour_node: u32 = 2,
+        /// Actions of one kind, such as restart, in any hour.
+        per_hour_kind: u32 = 10,
         /// Least time between two actions on one workload.
         #[serde(with = "super::duration")]
         cooldown: Duration = secs(300),
@@ -264,7 +269,68 @@ settings! {
         kill_configmap: String = "kansole/kill-switch".to_owned(),
         /// Workloads with fewer replicas always need a person.
         min_replicas_auto: u32 = 2,
+        /// Auto pauses itself unless a person confirmed it within this time.
+        #[serde(with = "super::duration")]
+        confirm_within: Duration = secs(12 * 3600),
+        /// The Lease `namespace/name` that auto must hold, so that of all kansoles of a cluster one acts by itself.
+        lease: String = "default/kansole-auto".to_owned(),
+        /// Rung of the autonomy ladder on which every kind of action begins, in every namespace: `observe`, `recommend`, `approve`, `canary` or `auto`.
+        rung_start: Rung = Rung::Canary,
+        /// Highest rung that verified successes lead to.
+        rung_ceiling: Rung = Rung::Auto,
+        /// Verified successes in a row that lead one rung up.
+        promote_after: u32 = 3,
+        /// Ineffective actions in a row that lead one rung down; a harmful one leads to `approve` at once.
+        demote_after: u32 = 3,
+        /// Other rungs for some engines, namespaces and actions: see `[[guard.rung]]`.
+        rung: Vec<RungRule> = Vec::new(),
+        /// When auto may optimise; without one it never does by itself: see `[[guard.window]]`.
+        window: Vec<Window> = Vec::new(),
     }
+}
+
+/// Where the autonomy ladder begins and ends for some actions. The first rule that fits holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RungRule {
+    /// `healing`, `scaling`, `optimisation`, or `*` for all.
+    #[serde(default = "all")]
+    pub engine: String,
+    /// A namespace, or `*` for all.
+    #[serde(default = "all")]
+    pub namespace: String,
+    /// `restart`, `scale`, `rollback`, `reconfigure`, `isolate`, `failover`, `back off`, or `*` for all.
+    #[serde(default = "all")]
+    pub action: String,
+    /// Rung to begin on.
+    pub start: Rung,
+    /// Highest rung; `auto` unless written.
+    #[serde(default = "top")]
+    pub ceiling: Rung,
+}
+
+fn all() -> String {
+    "*".to_owned()
+}
+
+fn top() -> Rung {
+    Rung::Auto
+}
+
+/// A maintenance window: auto optimises only inside one that stays open long enough for the plan. Healing is not bound to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// When it opens, as five fields of cron: minute, hour, day, month, weekday.
+    pub cron: String,
+    /// How long it stays open, such as `4h`.
+    #[serde(with = "super::duration")]
+    pub duration: Duration,
+    /// IANA time zone of the schedule, such as `Europe/Berlin` or `UTC`.
+    pub timezone: String,
+    /// Namespaces it is for; empty: all.
+    #[serde(default)]
+    pub namespaces: Vec<String>,
 }
 
 settings! {

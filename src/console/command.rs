@@ -128,6 +128,7 @@ commands! {
     Namespaces "namespaces" "namespaces" ["N"] Scope::Global, None, "Limit what is watched to some namespaces.";
     Mode "mode" "mode" ["M"] Scope::Global, Control, "Choose observe, manual, step or auto.";
     Pause "pause" "pause" ["P"] Scope::Global, Control, "Pause or resume auto mode.";
+    Confirm "confirm" "confirm auto" ["A"] Scope::Global, Control, "Say that you are there: auto goes on for another while.";
     Kill "kill-switch" "kill switch" ["K"] Scope::Global, Control, "Stop every write at once; again to release it.";
     Step "step" "step" ["S"] Scope::Global, Control, "Run the next phase of the loop (step mode).";
     Scenarios "scenario" "scenario" ["D"] Scope::Global, None, "Play another scenario on the demo's cluster.";

@@ -7,7 +7,8 @@ use super::theme::{Role, Theme};
 use crate::autopilot::world::Link;
 use crate::model::mode::Mode;
 use crate::model::snapshot::SourceState;
-use crate::model::time::age;
+use crate::model::time::{age, short};
+use chrono::TimeDelta;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -96,8 +97,16 @@ fn mode(model: &Model) -> (&'static str, String, Role) {
         Mode::Step => ("STEP", String::new(), Role::ModeStep),
         Mode::Auto if brakes.paused => ("AUTO PAUSED", String::new(), Role::ModeManual),
         Mode::Auto if brakes.held.is_some() => ("AUTO HELD", text(&brakes.held), Role::ModeStep),
-        Mode::Auto => ("AUTO", String::new(), Role::ModeAuto),
+        Mode::Auto if !brakes.lease.is_mine() => ("AUTO HELD", format!("Lease: {}", brakes.lease), Role::ModeStep),
+        Mode::Auto => ("AUTO", unconfirmed(model).unwrap_or_default(), Role::ModeAuto),
     }
+}
+
+/// When the time is nearly over in which somebody must say that they are there.
+fn unconfirmed(model: &Model) -> Option<String> {
+    let left = model.world.brakes.confirm_by? - model.now;
+    let key = model.look.keymap.key(CommandId::Confirm);
+    (left < TimeDelta::hours(1)).then(|| format!("confirm with {key} within {}", short(left)))
 }
 
 /// A shape per mode, for those who don't see the colours.

@@ -14,7 +14,7 @@ use super::watchdog::Watchdog;
 use crate::autopilot::handle::LoopHandle;
 use crate::autopilot::world::{Command, Detail, Full, Level, World};
 use crate::config::dirs::Dirs;
-use crate::config::{Loaded, Overrides, watch};
+use crate::config::{Loaded, Overrides, settings, watch};
 use crate::model::demo::Director;
 use crate::model::time;
 use chrono::TimeDelta;
@@ -97,18 +97,23 @@ struct Reload {
 }
 
 impl Reload {
-    /// Settings, keymap and theme from their files, or everything that is wrong with them.
-    fn look(&self) -> Result<Box<Look>, String> {
+    /// The guard's settings, keymap and theme from their files, or everything that is wrong with them.
+    fn read(&self) -> Result<(settings::Guard, Box<Look>), String> {
         let path = self.loaded.path.as_deref();
         let env = |name: &str| std::env::var(name).ok();
-        let mut ui = match crate::config::load(path, &self.dirs, &env, &self.flags) {
-            Ok(loaded) => loaded.settings.ui,
+        let (guard, mut ui) = match crate::config::load(path, &self.dirs, &env, &self.flags) {
+            Ok(loaded) => (loaded.settings.guard, loaded.settings.ui),
             Err(problems) => return Err(problems.to_string()),
         };
         if let Some(theme) = &self.theme {
             ui.theme.clone_from(theme);
         }
-        Look::load(&ui, &self.dirs, &self.caps).map(Box::new).map_err(|p| p.to_string())
+        let look = Look::load(&ui, &self.dirs, &self.caps).map_err(|p| p.to_string())?;
+        Ok((guard, Box::new(look)))
+    }
+
+    fn look(&self) -> Result<Box<Look>, String> {
+        self.read().map(|(_, look)| look)
     }
 }
 
@@ -246,7 +251,7 @@ async fn drive(mut shell: Shell, mut model: Model, mut from: Inputs) -> io::Resu
                 }
             }
             Some(msg) = from.messages.recv() => msg,
-            Some(()) = from.changes.recv() => shell.reload(),
+            Some(()) = from.changes.recv() => shell.files_changed(),
             () = sleep_until(tick), if !model.dirty => Msg::Tick,
         };
         shell.work(&mut model, msg)?;
@@ -351,6 +356,19 @@ impl Shell {
 
     fn reload(&self) -> Msg {
         Msg::Look(self.files.look())
+    }
+
+    /// A file changed: the loop gets the guard's settings, the screen its look; or what is wrong is told and all stays
+    /// as it was.
+    fn files_changed(&mut self) -> Msg {
+        Msg::Look(self.files.read().map(|(guard, look)| {
+            let known = &mut self.files.loaded.settings.guard;
+            if *known != guard {
+                known.clone_from(&guard);
+                self.send(Command::SetGuard { guard: Box::new(guard) });
+            }
+            look
+        }))
     }
 
     fn repaint(&mut self, model: &mut Model) -> io::Result<()> {

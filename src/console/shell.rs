@@ -26,6 +26,7 @@ pub fn why_not(model: &Model, id: CommandId) -> Option<String> {
             (!model.panes.iter().any(|p| p.id().as_str() == name)).then(|| "this console has no such pane".to_owned())
         }
         CommandId::Scenarios if model.demo.is_none() => Some("only in kansole demo".to_owned()),
+        CommandId::Confirm if world.mode != Mode::Auto || world.brakes.paused => Some("auto is not running".to_owned()),
         CommandId::Pause if world.mode != Mode::Auto => Some(format!("the mode is {}, not auto", world.mode)),
         CommandId::Step if world.mode != Mode::Step => Some(format!("the mode is {}, not step", world.mode)),
         CommandId::Contexts if world.contexts.is_empty() => Some("the kubeconfig has no contexts".to_owned()),
@@ -78,6 +79,7 @@ pub fn run(model: &mut Model, id: CommandId) -> Vec<Effect> {
         })],
         CommandId::Mode => modes(model),
         CommandId::Pause => pause(model),
+        CommandId::Confirm => vec![Effect::Send(Command::Confirm)],
         CommandId::Kill => kill(model),
         CommandId::Step => vec![Effect::Send(Command::Step)],
         CommandId::Scenarios => scenarios(model),

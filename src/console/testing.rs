@@ -59,6 +59,8 @@ pub fn world() -> World {
         unplanned: Arc::default(),
         slos: Arc::from([]),
         mode: Mode::Manual,
+        ladder: Arc::from([]),
+        alerts: 0,
         brakes: Brakes::default(),
         step: StepView::default(),
         journal: Arc::from([]),

@@ -8,6 +8,7 @@ use super::testing::{look, model, press, start, type_keys, world};
 use super::update::update;
 use super::{keyref, snapshot};
 use crate::autopilot::world::{Command, Detail, Level, Link, Message, World};
+use crate::model::authority::LeaseView;
 use crate::model::mode::Mode;
 use crate::model::object::{ObjectRef, PodKey, Resource};
 use crate::model::snapshot::{Snapshot, SourceState};
@@ -73,14 +74,21 @@ fn below_the_least_size_there_is_a_message_and_keys_do_nothing_but_leave() {
 #[test]
 fn mode_context_freshness_and_pending_are_always_there() {
     type Change = fn(&mut World, &mut Snapshot);
-    let cases: [(&str, Change); 9] = [
+    let cases: [(&str, Change); 10] = [
         ("■ MANUAL", |_, _| {}),
         ("▷ STEP", |w, _| w.mode = Mode::Step),
         ("◇ AUTO PAUSED", |w, _| {
             w.mode = Mode::Auto;
             w.brakes.paused = true;
         }),
-        ("◆ AUTO ", |w, _| w.mode = Mode::Auto),
+        ("◆ AUTO ", |w, _| {
+            w.mode = Mode::Auto;
+            w.brakes.lease = LeaseView::Mine { since: w.at };
+        }),
+        ("▲ AUTO HELD", |w, _| {
+            w.mode = Mode::Auto;
+            w.brakes.lease = LeaseView::Other { holder: "bob@box".into() };
+        }),
         ("▲ AUTO HELD", |w, _| {
             w.mode = Mode::Auto;
             w.brakes.held = Some("data is stale".into());

@@ -102,6 +102,19 @@ pub(super) async fn evict(
     send(client, Method::POST, &path, Some("application/json"), body.to_string().into_bytes()).await
 }
 
+/// Creates an object in a collection. Only the Lease is made so.
+pub(super) async fn create(client: &Client, collection: &str, object: &Value) -> Result<Answer, CallError> {
+    let path = format!("{collection}?fieldManager={FIELD_MANAGER}");
+    send(client, Method::POST, &path, Some("application/json"), object.to_string().into_bytes()).await
+}
+
+/// Replaces an object of ours, which must hold the resource version it was read with. Only the Lease is written so:
+/// what belongs to others is patched.
+pub(super) async fn replace(client: &Client, path: &str, object: &Value) -> Result<Answer, CallError> {
+    let path = format!("{path}?fieldManager={FIELD_MANAGER}");
+    send(client, Method::PUT, &path, Some("application/json"), object.to_string().into_bytes()).await
+}
+
 fn write_path(target: &ObjectRef, subresource: Option<&str>, dry_run: bool) -> String {
     let mut path = target.path();
     if let Some(sub) = subresource {

@@ -2,6 +2,7 @@
 
 use super::api::{self, Answer, CallError};
 use super::course::Course;
+use super::guard::Actor;
 use super::preview::blocked_eviction;
 use super::recheck::{self, Expected, Mismatch};
 use crate::model::action::{ActionState, Refusal};
@@ -104,7 +105,7 @@ fn mismatch(m: Mismatch) -> StepError {
     }
 }
 
-/// Kill switch, shutdown and the permit's time, right before the write.
+/// Kill switch, Lease, shutdown and the permit's time, right before the write.
 async fn may_still_write(course: &mut Course, i: usize) -> Result<(), StepError> {
     match course.deps.kill.check(course.actor).await {
         Ok(None) => {}
@@ -112,6 +113,11 @@ async fn may_still_write(course: &mut Course, i: usize) -> Result<(), StepError>
         Err(reason) => {
             return Err(not_written("g07", reason.to_string(), "release the kill switch, then approve again"));
         }
+    }
+    if course.actor == Actor::Auto
+        && let Err(why) = course.deps.fence.check(Duration::ZERO).await
+    {
+        return Err(not_written("g19", why, "another kansole may act now; approve it yourself if it does not"));
     }
     if course.deps.cancel.is_cancelled() {
         return Err(not_written("g06", "kansole is being closed".into(), "approve it again"));

@@ -1,6 +1,6 @@
 //! One action under way: its item, its story, and every edge written down before or as it happens.
 
-use super::guard::{Actor, Permit};
+use super::guard::{Actor, Permit, Purpose};
 use super::run::{Deps, Progress};
 use crate::model::action::{ActionState, Moment, QueueItem};
 use crate::model::journal::{Kind, LedgerError, Record};
@@ -15,6 +15,7 @@ pub(super) struct Course {
     pub item: QueueItem,
     pub deps: Deps,
     pub actor: Actor,
+    pub purpose: Purpose,
     by: String,
     valid_until: Timestamp,
 }
@@ -25,6 +26,7 @@ impl Course {
         Self {
             item: permit.item().clone(),
             actor: permit.actor(),
+            purpose: permit.purpose(),
             by: permit.approver().to_owned(),
             valid_until: permit.valid_until(),
             deps,

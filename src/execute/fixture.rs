@@ -4,6 +4,7 @@
 use super::guard::{Actor, Request};
 use super::surroundings::Surroundings;
 use crate::model::action::{ActionState, Approval, QueueItem};
+use crate::model::authority::LeaseView;
 use crate::model::cluster::{NamespaceRow, Replicas, Workload};
 use crate::model::finding::{Evidence, Fault, Finding, Severity, Subject};
 use crate::model::journal::{Ledger, LedgerError, Record};
@@ -202,6 +203,8 @@ pub(super) struct Case {
     pub paused: bool,
     pub read_only: Option<&'static str>,
     pub killed: Option<&'static str>,
+    pub confirmed: Option<Timestamp>,
+    pub lease: LeaseView,
     pub now: Timestamp,
 }
 
@@ -221,6 +224,8 @@ impl Case {
             paused: false,
             read_only: None,
             killed: None,
+            confirmed: Some(t0()),
+            lease: LeaseView::Mine { since: t0() },
             now: t0(),
             item,
         }
@@ -234,6 +239,8 @@ impl Case {
             paused: self.paused,
             read_only: self.read_only,
             killed: self.killed,
+            confirmed: self.confirmed,
+            lease: &self.lease,
             snapshot: &self.snapshot,
             findings: &self.findings,
             surroundings: self.surroundings.as_ref(),

@@ -26,6 +26,7 @@ use super::history::GuardHistory;
 use super::surroundings::Surroundings;
 use crate::config::settings;
 use crate::model::action::{ActionState, Approval, Moment, QueueItem, Refusal};
+use crate::model::authority::{LeaseView, Standing};
 use crate::model::finding::Finding;
 use crate::model::mode::Mode;
 use crate::model::plan::{ActionId, Inverse, Plan, Right};
@@ -61,6 +62,10 @@ pub struct Request<'a> {
     pub read_only: Option<&'a str>,
     /// The kill switch that is on, if one is.
     pub killed: Option<&'a str>,
+    /// When a person last confirmed auto.
+    pub confirmed: Option<Timestamp>,
+    /// Who holds the Lease.
+    pub lease: &'a LeaseView,
     /// What is.
     pub snapshot: &'a Snapshot,
     /// What it means.
@@ -142,6 +147,11 @@ impl Guard {
     /// A guard with its memory restored from the journal.
     pub fn new(settings: settings::Guard, history: GuardHistory) -> Self {
         Self { settings, history }
+    }
+
+    /// Where every kind of action that was taken stands on the autonomy ladder.
+    pub fn ladder(&self) -> Vec<Standing> {
+        super::ladder::all(&self.settings, &self.history)
     }
 
     /// Takes changed settings; the memory stays.

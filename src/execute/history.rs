@@ -1,16 +1,19 @@
 //! What the guard remembers about past actions: enough for rate limits, cooldowns and streaks. Restored from
 //! the journal's items, so that a restart refills nothing.
 
+use super::ladder::Key;
+use super::touches;
 use super::touches::Touches;
 use crate::model::action::{ActionState, QueueItem, Verdict};
 use crate::model::finding::{Fault, Subject};
-use crate::model::plan::ActionId;
+use crate::model::plan::{ActionId, Proposal, Strategy};
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Deeds older than this are forgotten.
-const KEEP: TimeDelta = TimeDelta::days(7);
+const KEEP: TimeDelta = TimeDelta::days(30);
 
 /// One action that was permitted.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +24,10 @@ pub struct Deed {
     pub at: Timestamp,
     /// On what.
     pub subject: Subject,
+    /// The ladder it stands on.
+    pub(super) key: Key,
+    /// Nodes that it wrote to or was about.
+    pub nodes: Vec<Arc<str>>,
     /// Whether auto approved it.
     pub auto: bool,
     /// The container whose memory limit it raised.
@@ -34,8 +41,10 @@ pub struct Deed {
 pub enum Ending {
     /// It helped.
     Effective,
-    /// It did not, or it had to be undone, or it cannot be told.
+    /// It did not, or it cannot be told.
     Ineffective,
+    /// It made something worse, failed half-way, or was handed to a person.
+    Harmful,
     /// It never came to a write, so it says nothing about the target.
     Nothing,
 }
@@ -76,10 +85,27 @@ impl GuardHistory {
 
     /// Deeds in the hour before `now`, all or those in one namespace. What came to nothing does not count.
     pub(super) fn in_hour(&self, now: Timestamp, namespace: Option<&str>) -> usize {
-        self.written()
-            .filter(|d| now - d.at < TimeDelta::hours(1))
-            .filter(|d| namespace.is_none_or(|ns| namespace_of(&d.subject) == Some(ns)))
-            .count()
+        self.recent(now).filter(|d| namespace.is_none_or(|ns| namespace_of(&d.subject) == Some(ns))).count()
+    }
+
+    /// Deeds in the hour before `now` that touched a node.
+    pub(super) fn in_hour_on_node(&self, now: Timestamp, node: &str) -> usize {
+        self.recent(now).filter(|d| d.nodes.iter().any(|n| **n == *node)).count()
+    }
+
+    /// Deeds in the hour before `now` of one kind.
+    pub(super) fn in_hour_of_kind(&self, now: Timestamp, strategy: Strategy) -> usize {
+        self.recent(now).filter(|d| d.key.strategy == strategy).count()
+    }
+
+    /// Deeds on one ladder, oldest first.
+    pub(super) fn on(&self, key: &Key) -> impl Iterator<Item = &Deed> {
+        self.deeds.iter().filter(move |d| d.key == *key)
+    }
+
+    /// Every ladder that something happened on.
+    pub(super) fn keys(&self) -> BTreeSet<Key> {
+        self.deeds.iter().map(|d| d.key.clone()).collect()
     }
 
     /// When the subject was last acted on.
@@ -93,7 +119,7 @@ impl GuardHistory {
             .filter(|d| d.subject == *subject)
             .rev()
             .filter_map(|d| d.ending)
-            .take_while(|e| *e == Ending::Ineffective)
+            .take_while(|e| matches!(e, Ending::Ineffective | Ending::Harmful))
             .count()
     }
 
@@ -104,6 +130,10 @@ impl GuardHistory {
             .rev()
             .take_while(|d| d.auto)
             .count()
+    }
+
+    fn recent(&self, now: Timestamp) -> impl Iterator<Item = &Deed> {
+        self.written().filter(move |d| now - d.at < TimeDelta::hours(1))
     }
 
     fn written(&self) -> impl DoubleEndedIterator<Item = &Deed> {
@@ -117,6 +147,17 @@ pub(super) fn namespace_of(subject: &Subject) -> Option<&str> {
         Subject::Workload(key) => Some(&key.namespace),
         Subject::Node(_) | Subject::Cluster => None,
     }
+}
+
+/// Nodes that a proposal writes to or is about.
+pub(super) fn nodes_of(proposal: &Proposal) -> Vec<Arc<str>> {
+    let mut nodes: Vec<Arc<str>> = touches::node_names(&proposal.plan);
+    if let Subject::Node(name) = &proposal.subject {
+        nodes.push(name.clone());
+    }
+    nodes.sort();
+    nodes.dedup();
+    nodes
 }
 
 /// The container whose memory limit a proposal raises.
@@ -136,6 +177,8 @@ fn deed(item: &QueueItem) -> Option<Deed> {
         id: item.proposal.id.clone(),
         at: approval.at,
         subject: item.proposal.subject.clone(),
+        key: Key::of(&item.proposal),
+        nodes: nodes_of(&item.proposal),
         auto: approval.by == super::guard::AUTO,
         raised: raised_container(item),
         ending: ending(&item.state),
@@ -147,10 +190,11 @@ fn ending(state: &ActionState) -> Option<Ending> {
         ActionState::Done { verdict: Verdict::Effective, .. } => Ending::Effective,
         // Undone by hand although it helped: the person's choice, not a failure.
         ActionState::Reverted { verdict: Some(Verdict::Effective), .. } => Ending::Effective,
-        ActionState::Done { .. }
-        | ActionState::Reverted { .. }
+        ActionState::Done { verdict: Verdict::Harmful, .. }
+        | ActionState::Reverted { verdict: Some(Verdict::Harmful), .. }
         | ActionState::Failed { .. }
-        | ActionState::HandedOver { .. } => Ending::Ineffective,
+        | ActionState::HandedOver { .. } => Ending::Harmful,
+        ActionState::Done { .. } | ActionState::Reverted { .. } => Ending::Ineffective,
         ActionState::Rejected { .. }
         | ActionState::Expired
         | ActionState::Superseded { .. }

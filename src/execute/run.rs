@@ -5,6 +5,7 @@ use super::course::Course;
 use super::guard::{Permit, Purpose};
 use super::health::{self, Baseline};
 use super::killswitch::KillSwitch;
+use super::lease::Fence;
 use super::preview::preview;
 use super::recheck::Expected;
 use super::touches::Touches;
@@ -38,6 +39,8 @@ pub struct Deps {
     pub ledger: Arc<dyn Ledger>,
     /// Asked right before each write.
     pub kill: KillSwitch,
+    /// Asked right before each write of auto.
+    pub fence: Fence,
     /// The world as it goes on.
     pub worlds: watch::Receiver<View>,
     /// Times and limits.

@@ -6,6 +6,7 @@ use crate::model::plan::{Op, Plan, Step};
 use crate::model::quantity::parse_quantity;
 use json_patch::PatchOperation;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What a plan touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,9 +105,9 @@ pub(super) fn targets(plan: &Plan) -> Vec<&ObjectRef> {
     found
 }
 
-/// Nodes among the targets.
-pub(super) fn nodes(plan: &Plan) -> usize {
-    targets(plan).iter().filter(|t| t.resource == Resource::NODES).count()
+/// Nodes among the targets, each once.
+pub(super) fn node_names(plan: &Plan) -> Vec<Arc<str>> {
+    targets(plan).iter().filter(|t| t.resource == Resource::NODES).map(|t| t.name.clone()).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::api::{self, CallError};
 use super::apply::seal;
 use super::course::Course;
+use super::guard::{Actor, Purpose};
 use super::recheck;
 use crate::model::action::ActionState;
 use crate::model::journal::Kind;
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(2);
+/// Longest wait for the Lease before an undo: a dead holder's runs out in 15 s.
+const LEASE: Duration = Duration::from_secs(30);
 
 /// What undoes one written step.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,6 +134,14 @@ async fn may_write(course: &mut Course) -> Result<(), String> {
         Ok(Some(warning)) => course.tell(warning),
         // The kill switch stops every write, this one too.
         Err(reason) => return Err(reason.to_string()),
+    }
+    // What auto wrote is undone by auto only while no other kansole acts. After a crash or an outage the Lease may have
+    // to be taken again first.
+    if course.actor == Actor::Auto && course.purpose != Purpose::Revert {
+        tokio::select! {
+            held = course.deps.fence.check(LEASE) => held?,
+            () = course.deps.cancel.cancelled() => return Err("kansole was closed before it was undone".into()),
+        }
     }
     if course.permitted() { Ok(()) } else { Err("the permit ran out before it was undone".into()) }
 }

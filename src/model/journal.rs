@@ -17,6 +17,8 @@ pub enum Kind {
     ModeChanged,
     KillSwitch,
     ContextChanged,
+    /// Settings of the guard changed while it ran.
+    PolicyChanged,
     FindingOpened,
     FindingClosed,
     AnomalyOpened,
@@ -56,6 +58,7 @@ impl Kind {
             Self::ModeChanged => "mode_changed",
             Self::KillSwitch => "kill_switch",
             Self::ContextChanged => "context_changed",
+            Self::PolicyChanged => "policy_changed",
             Self::FindingOpened => "finding_opened",
             Self::FindingClosed => "finding_closed",
             Self::AnomalyOpened => "anomaly_opened",

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod anomaly;
+pub mod authority;
 pub mod bounds;
 pub mod cluster;
 pub mod context;

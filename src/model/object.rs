@@ -68,6 +68,8 @@ resources! {
     PDBS = "policy" "v1" "PodDisruptionBudget" "poddisruptionbudgets" true;
     /// discovery.k8s.io/v1 endpointslices
     ENDPOINTSLICES = "discovery.k8s.io" "v1" "EndpointSlice" "endpointslices" true;
+    /// coordination.k8s.io/v1 leases
+    LEASES = "coordination.k8s.io" "v1" "Lease" "leases" true;
     /// autoscaling.k8s.io/v1 verticalpodautoscalers
     VPAS = "autoscaling.k8s.io" "v1" "VerticalPodAutoscaler" "verticalpodautoscalers" true;
     /// keda.sh/v1alpha1 scaledobjects

@@ -53,6 +53,8 @@ stale_after = "10s"
 step_timeout = "60s"
 per_hour = 1000
 per_hour_namespace = 1000
+per_hour_kind = 1000
+per_hour_node = 1000
 {more}
 "#,
             state = self.state.path().display(),

@@ -10,6 +10,7 @@ mod auto;
 mod crash;
 mod heal;
 mod outage;
+mod rbac;
 mod rights;
 mod step;
 mod toctou;

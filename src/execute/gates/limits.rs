@@ -1,7 +1,7 @@
 //! Gates on how much and how often. Every limit is a plain number: none can be unset.
 
 use super::Context;
-use crate::execute::history::raised_container;
+use crate::execute::history::{nodes_of, raised_container};
 use crate::execute::touches;
 use crate::model::action::Refusal;
 use crate::model::time::short;
@@ -43,6 +43,19 @@ pub(super) fn g08_rate_limits(c: &Context<'_>) -> Vec<Refusal> {
         let here = c.history.in_hour(c.request.now, Some(ns));
         if here >= s.per_hour_namespace as usize {
             let why = format!("{here} actions in {ns} in the last hour, the limit is {}", s.per_hour_namespace);
+            reasons.push(Refusal::new("g08", why, BY_HAND));
+        }
+    }
+    let strategy = c.request.item.proposal.strategy;
+    let alike = c.history.in_hour_of_kind(c.request.now, strategy);
+    if alike >= s.per_hour_kind as usize {
+        let why = format!("{alike} times {} in the last hour, the limit is {}", strategy.as_str(), s.per_hour_kind);
+        reasons.push(Refusal::new("g08", why, BY_HAND));
+    }
+    for node in nodes_of(&c.request.item.proposal) {
+        let there = c.history.in_hour_on_node(c.request.now, &node);
+        if there >= s.per_hour_node as usize {
+            let why = format!("{there} actions on node {node} in the last hour, the limit is {}", s.per_hour_node);
             reasons.push(Refusal::new("g08", why, BY_HAND));
         }
     }

@@ -1,6 +1,7 @@
 //! The gates: one small function per guardrail, named by its row in the threat model. Each gives its reasons
 //! or nothing; none knows another. Where a gate holds only for auto, its comment says why a person may pass.
 
+mod authority;
 mod limits;
 mod owners;
 mod scope;
@@ -40,24 +41,28 @@ impl Context<'_> {
 type Gate = fn(&Context<'_>) -> Vec<Refusal>;
 
 /// Every gate, in the order of the threat model.
-const GATES: [Gate; 19] = [
+const GATES: [Gate; 23] = [
     telemetry::g01_telemetry_is_fresh,
     telemetry::g01_shrinking_needs_proof,
     g02_plan_is_whole,
     telemetry::g03_trigger_still_holds,
     g05_not_expired,
     g06_mode_allows_it,
+    authority::g06_rung_is_high_enough,
     g07_kill_switch_is_off,
+    authority::g07_recently_confirmed,
     limits::g08_rate_limits,
     limits::g09_cooldown_and_streak,
     limits::g10_one_actor_per_target,
     scope::g11_not_systemic,
     scope::g12_budgets_allow_it,
     scope::g12_single_replicas_need_a_person,
+    authority::g13_window_is_open_long_enough,
     scope::g14_auto_needs_an_undo,
     owners::g15_autoscalers_keep_their_own,
     owners::g16_declared_elsewhere,
     g18_rights_are_there,
+    authority::g19_lease_is_held,
     scope::g21_opted_in_and_not_protected,
     telemetry::g22_own_dependencies_are_healthy,
 ];

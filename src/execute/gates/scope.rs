@@ -30,7 +30,7 @@ pub(super) fn g11_not_systemic(c: &Context<'_>) -> Vec<Refusal> {
             _ => None,
         })
         .collect();
-    let nodes = touches::nodes(&c.request.item.proposal.plan);
+    let nodes = touches::node_names(&c.request.item.proposal.plan).len();
     if nodes > 1 {
         reasons.push(Refusal::new("g11", format!("it touches {nodes} nodes"), PERSON));
     }

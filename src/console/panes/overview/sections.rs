@@ -8,6 +8,7 @@ use crate::console::pane::Ctx;
 use crate::console::theme::{Role, Theme};
 use crate::console::widgets::lines::{Lines, Piece};
 use crate::console::widgets::text::{Chip, fit, put_line, rule, width};
+use crate::model::authority::{LeaseView, Rung};
 use crate::model::mode::{Mode, PhaseName};
 use crate::model::reading::Reading;
 use crate::model::snapshot::{SloReadings, SourceState};
@@ -119,6 +120,31 @@ fn source_summary(world: &World, ctx: &Ctx) -> Option<Chip> {
     })
 }
 
+/// Who may act alone, and until when: the Lease, the next confirmation, and what is trusted less than it was.
+fn authority(world: &World) -> Vec<Chip> {
+    let b = &world.brakes;
+    let mut chips: Vec<Chip> = Vec::new();
+    let running = world.mode == Mode::Auto && !b.paused;
+    match &b.lease {
+        LeaseView::Mine { .. } => chips.push(vec![("Lease ".into(), Role::Muted), ("held here".into(), Role::Good)]),
+        LeaseView::Other { holder } => {
+            chips.push(vec![("auto runs elsewhere: ".into(), Role::Warning), (holder.to_string(), Role::Text)]);
+        }
+        other if running => chips.push(vec![("Lease: ".into(), Role::Warning), (other.to_string(), Role::Text)]),
+        _ => {}
+    }
+    if let Some(by) = b.confirm_by.filter(|_| running) {
+        let until = format!("{} UTC", by.format("%d %b %H:%M"));
+        chips.push(vec![("confirm by ".into(), Role::Muted), (until, Role::Text)]);
+    }
+    for s in world.ladder.iter().filter(|s| s.rung < Rung::Canary) {
+        let place = if s.namespace.is_empty() { String::new() } else { format!(" in {}", s.namespace) };
+        let what = format!("{} by {}{place}: {} ", s.engine, s.action, s.rung);
+        chips.push(vec![(what, Role::Warning), (s.why.clone(), Role::Text)]);
+    }
+    chips
+}
+
 /// Mode and brakes in words: first what stops everything.
 fn mode(world: &World) -> Vec<Chip> {
     let mut chips: Vec<Chip> = Vec::new();
@@ -149,6 +175,7 @@ fn mode(world: &World) -> Vec<Chip> {
     if let Some(why) = &b.held {
         chips.push(vec![("held back: ".into(), Role::Warning), (why.to_string(), Role::Text)]);
     }
+    chips.extend(authority(world));
     let (pending, flight) = (world.pending(), world.queue.iter().filter(|i| i.state.in_flight()).count());
     if pending > 0 {
         let noun = if pending == 1 { "proposal waits" } else { "proposals wait" };

@@ -62,6 +62,7 @@ fn deps(client: &kube::Client, path: &'static str, dir: &std::path::Path) -> (De
         act: client.clone(),
         ledger,
         kill,
+        fence: crate::execute::Fence::new(client.clone(), "default/kansole-auto", "rig").unwrap(),
         worlds: receiver,
         settings,
         progress,

@@ -6,6 +6,7 @@
 mod causes;
 mod demo;
 mod failure;
+mod healing;
 mod inside;
 mod learning;
 mod process;
@@ -21,7 +22,7 @@ mod work;
 use report::Report;
 
 /// Name and measurement.
-const FIGURES: [(&str, fn(&mut Report)); 16] = [
+const FIGURES: [(&str, fn(&mut Report)); 17] = [
     ("start", program::first_frame),
     ("memory", work::memory),
     ("large", program::large),
@@ -38,6 +39,7 @@ const FIGURES: [(&str, fn(&mut Report)); 16] = [
     ("traces", traces::received),
     ("insight", traces::analysed),
     ("causes", causes::told),
+    ("healing", healing::healed),
 ];
 
 fn main() {

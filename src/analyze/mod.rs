@@ -11,11 +11,13 @@
 //! 6. `schedule`: no node, or failed for good;
 //! 7. `crash` again: running, yet not ready.
 //!
-//! `scale` looks at demand, and only where nothing above was found; `systemic` looks at all findings together.
+//! `away` finds what was scaled to nothing while others need it, and `worse` releases whose pods are well and whose requests are
+//! not. `scale` looks at demand, and only where nothing above was found; `systemic` looks at all findings together.
 //! `slo` judges burn rates (A1). `forecast` predicts load (A2), `anomaly` finds what never was so (A3) and `failure`
 //! foresees failures (A4): beside the findings, for they take long.
 
 pub mod anomaly;
+mod away;
 mod case;
 pub mod cause;
 mod crash;
@@ -30,6 +32,7 @@ mod schedule;
 pub mod slo;
 mod systemic;
 pub mod traces;
+mod worse;
 
 use crate::config::settings::{Analyze, Planning, Slo};
 use crate::model::finding::{Finding, FindingId};
@@ -49,6 +52,7 @@ pub struct Analyzer {
     /// First and last time each finding was seen.
     seen: HashMap<FindingId, (Timestamp, Timestamp)>,
     restarts: Restarts,
+    away: away::Away,
 }
 
 impl Analyzer {
@@ -73,6 +77,7 @@ impl Analyzer {
         now: Timestamp,
     ) -> Vec<Finding> {
         self.restarts.observe(snapshot, now);
+        self.away.observe(snapshot, now);
         let scene = Scene::new(snapshot, settings, planning, &self.restarts, now);
         let mut drafts = node::find(&scene);
         for workload in snapshot.workloads.iter() {
@@ -83,6 +88,10 @@ impl Analyzer {
             let leaks = drafts[before..].iter().any(|d| matches!(d.fault.class(), "leak" | "oom"));
             if !leaks && let Some(leak) = leak::find(&scene, workload, &[]) {
                 drafts.push(leak);
+            }
+            drafts.extend(self.away.find(&scene, workload));
+            if drafts.len() == before {
+                drafts.extend(worse::find(&scene, workload));
             }
             if drafts.len() == before {
                 drafts.extend(scale::find(&scene, workload));

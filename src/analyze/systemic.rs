@@ -21,7 +21,10 @@ pub fn find(scene: &Scene<'_>, drafts: &mut Vec<Draft>) {
     let mut sick: BTreeMap<Arc<str>, BTreeSet<&WorkloadKey>> = BTreeMap::new();
     let broken: BTreeSet<&WorkloadKey> = drafts
         .iter()
-        .filter(|d| d.severity >= Severity::High && !matches!(d.fault, Fault::Leak { .. } | Fault::Saturated { .. }))
+        .filter(|d| {
+            d.severity >= Severity::High
+                && !matches!(d.fault, Fault::Leak { .. } | Fault::Saturated { .. } | Fault::Regression { .. })
+        })
         .filter_map(|d| if let Subject::Workload(key) = &d.subject { Some(key) } else { None })
         .collect();
     // Pods that a lost node explains have no finding of their own, yet their workloads are down all the same.

@@ -72,6 +72,18 @@ pub enum Fault {
         /// What its pods say, such as `ImagePullBackOff` or `exit code 1`.
         symptom: Arc<str>,
     },
+    /// Pods are well, but requests fail or wait since the newest revision took over.
+    Regression {
+        /// Revision since which it is so.
+        revision: u64,
+        /// What got worse, with numbers.
+        symptom: Arc<str>,
+    },
+    /// Somebody scaled it to nothing, and others suffer since.
+    ScaledAway {
+        /// Replicas it had.
+        was: u32,
+    },
     /// An image cannot be pulled, and no older revision serves.
     ImageError {
         /// Image reference.
@@ -165,6 +177,8 @@ impl Fault {
             Self::OomNode { .. } => "oom-node",
             Self::Leak { .. } => "leak",
             Self::BadRelease { .. } => "bad-release",
+            Self::Regression { .. } => "regression",
+            Self::ScaledAway { .. } => "scaled-away",
             Self::ImageError { .. } => "image-error",
             Self::MissingConfig { .. } => "missing-config",
             Self::CrashLoop { .. } => "crash-loop",

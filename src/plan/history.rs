@@ -15,6 +15,9 @@ const RAISES_COUNT: TimeDelta = TimeDelta::days(8);
 /// A back-off starts afresh after this long without one.
 const BACKOFF_FORGETS: TimeDelta = TimeDelta::hours(1);
 
+/// A restart that did not last is remembered this long.
+const RESTARTS_COUNT: TimeDelta = TimeDelta::hours(1);
+
 /// Outcomes kept per strategy.
 const KEPT: usize = 50;
 
@@ -36,6 +39,7 @@ pub struct History {
     raises: BTreeMap<(WorkloadKey, Arc<str>), Vec<Timestamp>>,
     scaled_up: BTreeMap<WorkloadKey, Timestamp>,
     backoffs: BTreeMap<WorkloadKey, (u32, Timestamp)>,
+    restarts: BTreeMap<WorkloadKey, Vec<Timestamp>>,
     outcomes: BTreeMap<Strategy, VecDeque<Sample>>,
 }
 
@@ -47,6 +51,11 @@ impl History {
             (Fault::OomContainer { container, .. }, Strategy::Reconfigure) => {
                 let times = self.raises.entry((key.clone(), container.clone())).or_default();
                 times.retain(|t| at - *t <= RAISES_COUNT);
+                times.push(at);
+            }
+            (_, Strategy::Restart) => {
+                let times = self.restarts.entry(key.clone()).or_default();
+                times.retain(|t| at - *t <= RESTARTS_COUNT);
                 times.push(at);
             }
             (_, Strategy::Scale) => {
@@ -76,6 +85,11 @@ impl History {
     pub fn memory_raises(&self, key: &WorkloadKey, container: &str, now: Timestamp) -> u32 {
         let times = self.raises.get(&(key.clone(), container.into()));
         times.map_or(0, |t| t.iter().filter(|t| now - **t <= RAISES_COUNT).count() as u32)
+    }
+
+    /// Restarts of the workload or of pods of it within the hour before `now`.
+    pub fn restarts(&self, key: &WorkloadKey, now: Timestamp) -> usize {
+        self.restarts.get(key).map_or(0, |t| t.iter().filter(|t| now - **t <= RESTARTS_COUNT).count())
     }
 
     /// When the workload was last scaled up.

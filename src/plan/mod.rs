@@ -6,6 +6,7 @@
 
 mod advise;
 mod backoff;
+mod blame;
 mod blast;
 mod budget;
 mod draft;
@@ -80,10 +81,14 @@ pub fn propose(
 ) -> Result<Proposal, NoProposal> {
     let ask = Ask { finding, snapshot, dossier, history, set: settings, now };
     let draft = match &finding.fault {
-        Fault::OomContainer { container, limit, peak, .. } => memory::plan(&ask, container, *limit, *peak),
-        Fault::Leak { .. } => restart::plan(&ask),
-        Fault::BadRelease { revision, .. } => rollback::plan(&ask, *revision),
-        Fault::CrashLoop { .. } | Fault::NotReady { .. } => replace::one(&ask).or_else(|no| advise::plan(&ask, &no)),
+        Fault::OomContainer { container, limit, peak, .. } => {
+            blame::rollback(&ask).unwrap_or_else(|| memory::plan(&ask, container, *limit, *peak))
+        }
+        Fault::Leak { .. } => blame::rollback(&ask).unwrap_or_else(|| restart::plan(&ask)),
+        Fault::BadRelease { revision, .. } | Fault::Regression { revision, .. } => rollback::plan(&ask, *revision),
+        Fault::ScaledAway { was } => scale::restore(&ask, *was),
+        Fault::CrashLoop { .. } => replace::one(&ask).or_else(|no| advise::plan(&ask, &no)),
+        Fault::NotReady { .. } => blame::hang(&ask),
         Fault::PodFailed { .. } => replace::failed(&ask),
         Fault::Dependency { on } => backoff::plan(&ask, on),
         Fault::NodeNotReady { node } | Fault::NodePressure { node, .. } => {

@@ -2,14 +2,16 @@
 //!
 //! desired = ceil(current × utilisation ÷ target), as the HPA counts, with its tolerance of 0.1; 20 % more where
 //! more than 1 % of requests fail; at most twice the pods (or four more) at once; inside the bounds. Only upwards:
-//! shrinking needs more proof than one reading.
+//! shrinking needs more proof than one reading. Where an HPA owns the replicas and stands at its maximum, its maximum is
+//! what is raised (§5.4); a replica count that somebody set to nothing is put back.
 
 use super::draft::{Draft, owners};
 use super::risk::Change;
 use super::{Ask, NoProposal, live};
 use crate::config::settings::Planning;
+use crate::model::cluster::Owner;
 use crate::model::finding::Evidence;
-use crate::model::object::WorkloadKind;
+use crate::model::object::{ObjectRef, Resource, WorkloadKey, WorkloadKind};
 use crate::model::plan::{Blast, Risk, Strategy};
 use crate::model::series::Signal;
 use crate::model::time::short;
@@ -47,10 +49,14 @@ pub fn plan(ask: &Ask<'_>, resource: &str, utilisation: f64, target: f64) -> Res
     if metrics.and_then(|m| m.now(signal).fresh()).is_none() {
         return Err(NoProposal::because(format!("there is no fresh {resource} reading of {key}")));
     }
+    let errors = metrics.and_then(|m| m.now(Signal::ErrorRate).fresh());
     if let Some(owner) = owners(ask)?.iter().find(|o| o.owns_replicas() && !o.owns_spec()) {
-        return Err(NoProposal::because(format!(
-            "{owner} owns the replicas of {key}: raise its maximum if it stands there, or its target if it waits too long"
-        )));
+        return match owner {
+            Owner::Hpa(name) => raise_maximum(ask, key, name, resource, (utilisation, target), errors),
+            _ => Err(NoProposal::because(format!(
+                "{owner} owns the replicas of {key}: raise its maximum if it stands there, or its target if it waits too long"
+            ))),
+        };
     }
     if let Some(gap) = ask
         .dossier
@@ -78,7 +84,6 @@ pub fn plan(ask: &Ask<'_>, resource: &str, utilisation: f64, target: f64) -> Res
     else {
         return Err(NoProposal::because(format!("{key} has no replica count of its own")));
     };
-    let errors = metrics.and_then(|m| m.now(Signal::ErrorRate).fresh());
     let Some(wanted) = desired(current, utilisation, target, errors, ask.set) else {
         return Err(NoProposal::because(format!(
             "{current} replicas at {:.0} % of {resource} (target {:.0} %): within tolerance, or at the bound of {}",
@@ -125,6 +130,100 @@ pub fn plan(ask: &Ask<'_>, resource: &str, utilisation: f64, target: f64) -> Res
         why: vec![Evidence::new(format!("{key} spec.replicas"), sum, Some(ask.dossier.taken))],
         manifest: Some(json!({"spec": {"replicas": wanted}})),
         at_least: Risk::Low,
+    })
+}
+
+/// The HPA stands at its maximum and demand is above target: its maximum grows, and the HPA decides.
+fn raise_maximum(
+    ask: &Ask<'_>,
+    key: &WorkloadKey,
+    name: &str,
+    resource: &str,
+    (utilisation, target): (f64, f64),
+    errors: Option<f64>,
+) -> Result<Draft, NoProposal> {
+    let live = ask
+        .dossier
+        .autoscalers
+        .iter()
+        .find(|a| a["kind"] == "HorizontalPodAutoscaler" && live::text(&a["metadata"]["name"]) == name);
+    let Some(live) = live else {
+        return Err(NoProposal::because(format!("HPA {name} was not fetched yet")));
+    };
+    let number = |v: &serde_json::Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
+    let (max, current) = (number(&live["spec"]["maxReplicas"]), number(&live["status"]["currentReplicas"]));
+    let (Some(max), Some(current)) = (max, current) else {
+        return Err(NoProposal::because(format!("HPA {name} does not say what its maximum and its present count are")));
+    };
+    if current < max {
+        return Err(NoProposal::because(format!("HPA {name} has room: {current} of at most {max}; it decides")));
+    }
+    let Some(wanted) = desired(max, utilisation, target, errors, ask.set) else {
+        return Err(NoProposal::because(format!(
+            "HPA {name} stands at its maximum of {max}; kansole raises none above {} (plan.max_replicas)",
+            ask.set.max_replicas
+        )));
+    };
+    let (forth, back) = live::change(&["spec", "maxReplicas"], &live["spec"]["maxReplicas"], &json!(wanted));
+    let place = ObjectRef::namespaced(Resource::HPAS, key.namespace.clone(), name);
+    let title = format!("raise the maximum of HPA {name} from {max} to {wanted}");
+    Ok(Draft {
+        strategy: Strategy::Scale,
+        title: format!("{}/{}: {title}", key.namespace, key.name),
+        steps: vec![live::patch_step(title, live, place, forth, back, None)?],
+        change: Change::ScaleUp,
+        blast: Blast {
+            pods: wanted - max,
+            share_down: 0.0,
+            nodes: 0,
+            text: format!("up to {} new pods, as the HPA decides; none stops", wanted - max),
+        },
+        effect: format!("the HPA may follow {resource} above {max} pods"),
+        notes: vec![
+            "new pods need room on the nodes and in the quota; the maximum stays until you undo this".to_owned(),
+        ],
+        why: vec![Evidence::new(
+            format!("HPA {}/{name}", key.namespace),
+            format!(
+                "at its maximum of {max}, and {resource} is at {:.0} % (target {:.0} %)",
+                utilisation * 100.0,
+                target * 100.0
+            ),
+            Some(ask.dossier.taken),
+        )],
+        manifest: None,
+        at_least: Risk::Low,
+    })
+}
+
+/// Puts back the replicas of a workload that somebody scaled to nothing.
+pub fn restore(ask: &Ask<'_>, was: u32) -> Result<Draft, NoProposal> {
+    let workload = ask.workload()?;
+    let object = ask.live()?;
+    let key = &workload.key;
+    if let Some(owner) = owners(ask)?.iter().find(|o| o.owns_replicas() && !o.owns_spec()) {
+        return Err(NoProposal::because(format!("{owner} owns the replicas of {key}: look why it wants none")));
+    }
+    let place = key.object().filter(|_| object["spec"]["replicas"] == 0);
+    let Some(place) = place else {
+        return Err(NoProposal::because(format!("{key} is not at zero any more")));
+    };
+    let wanted = was.clamp(1, ask.set.max_replicas.max(1));
+    let (forth, back) = live::change(&["spec", "replicas"], &object["spec"]["replicas"], &json!(wanted));
+    let title = format!("scale back from 0 to {wanted} replicas");
+    Ok(Draft {
+        strategy: Strategy::Scale,
+        title: format!("{}/{}: {title}", key.namespace, key.name),
+        steps: vec![live::patch_step(title, object, place, forth, back, Some("scale"))?],
+        change: Change::ScaleUp,
+        blast: Blast { pods: wanted, share_down: 0.0, nodes: 0, text: format!("{wanted} new pods; none stops") },
+        effect: "its pods are ready again, and those that call it recover".into(),
+        notes: vec![
+            "ask who scaled it down, and whether their work is done: managedFields of the object name them".into(),
+        ],
+        why: Vec::new(),
+        manifest: Some(json!({"spec": {"replicas": wanted}})),
+        at_least: Risk::Medium,
     })
 }
 

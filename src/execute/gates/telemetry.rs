@@ -102,7 +102,14 @@ pub(super) fn g22_own_dependencies_are_healthy(c: &Context<'_>) -> Vec<Refusal> 
 
 /// Whether the fault itself was concluded from metrics.
 pub(in crate::execute) fn rests_on_metrics(fault: &Fault) -> bool {
-    matches!(fault, Fault::Leak { .. } | Fault::Saturated { .. } | Fault::SloBurn { .. } | Fault::OomNode { .. })
+    matches!(
+        fault,
+        Fault::Leak { .. }
+            | Fault::Regression { .. }
+            | Fault::Saturated { .. }
+            | Fault::SloBurn { .. }
+            | Fault::OomNode { .. }
+    )
 }
 
 fn limit(c: &Context<'_>) -> TimeDelta {

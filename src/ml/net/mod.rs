@@ -1,4 +1,5 @@
-//! Neural nets: an LSTM stack for regression or classification of windows, and an autoencoder for rows.
+//! Neural nets: an LSTM stack for regression or classification of windows, an autoencoder for rows, and dense layers
+//! for reinforcement learning.
 //!
 //! A [`Net`] holds its shape, its scaling and its weights; it is trained by [`train`], predicts many rows at once, and
 //! is saved as bytes whose shape is checked when they are loaded. Initial weights, batches and dropout come from one
@@ -13,6 +14,7 @@ mod adam;
 mod cell;
 mod dense;
 mod layers;
+mod learner;
 mod math;
 mod product;
 mod train;
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::random::Random;
 use layers::Layers;
+pub use learner::Learner;
 pub use train::{Failed, Params, Progress, Samples, Trained, balanced_weights, train};
 
 /// Rows predicted at once: bounds memory, and is enough for the matrix products to be fast.
@@ -64,6 +67,15 @@ pub enum Shape {
         /// Widths on the way down.
         hidden: Vec<usize>,
     },
+    /// Dense layers (ReLU) and the outputs, which are numbers; made by a [`Learner`].
+    Perceptron {
+        /// Values of a row.
+        inputs: usize,
+        /// Widths of the layers, the first one first.
+        hidden: Vec<usize>,
+        /// Values predicted.
+        outputs: usize,
+    },
 }
 
 impl Shape {
@@ -89,13 +101,14 @@ impl Shape {
         match self {
             Self::Lstm { steps, features, .. } => (*steps, *features),
             Self::Autoencoder { columns, .. } => (1, *columns),
+            Self::Perceptron { inputs, .. } => (1, *inputs),
         }
     }
 
     /// Values predicted for a row.
     pub fn outputs(&self) -> usize {
         match self {
-            Self::Lstm { outputs, .. } => *outputs,
+            Self::Lstm { outputs, .. } | Self::Perceptron { outputs, .. } => *outputs,
             Self::Autoencoder { columns, .. } => *columns,
         }
     }
@@ -116,6 +129,9 @@ impl Shape {
                 let back = hidden.iter().rev().skip(1);
                 [*columns].iter().chain(hidden).chain(back).chain([columns]).copied().collect()
             }
+            Self::Perceptron { inputs, hidden, outputs } => {
+                [*inputs].iter().chain(hidden).chain([outputs]).copied().collect()
+            }
         }
     }
 
@@ -126,7 +142,9 @@ impl Shape {
     /// Whether a net of this shape can be built.
     fn sound(&self) -> bool {
         let hidden = match self {
-            Self::Lstm { hidden, .. } | Self::Autoencoder { hidden, .. } => hidden.len(),
+            Self::Lstm { hidden, .. } | Self::Autoencoder { hidden, .. } | Self::Perceptron { hidden, .. } => {
+                hidden.len()
+            }
         };
         let sizes = || [self.input().0].into_iter().chain(self.cells()).chain(self.dense());
         (1..=16).contains(&hidden)

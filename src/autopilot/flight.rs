@@ -108,6 +108,7 @@ impl Engine {
                 self.take(Arc::new(item.clone()));
                 self.guard.conclude(&item);
                 if item.state.ended() {
+                    self.tell_bad_end(&item);
                     self.learn(&item, now);
                 }
             }
@@ -196,6 +197,7 @@ impl Engine {
                     item.state = ActionState::HandedOver { why: why.clone() };
                     self.write_item(Kind::HandedOver, &item, json!({ "why": why }));
                     self.control.say(Level::Error, format!("{id}: {why}"), now);
+                    self.tell_bad_end(&item);
                     self.take(Arc::new(item));
                 }
                 (Ok(_), None) => {}

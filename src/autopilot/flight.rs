@@ -35,6 +35,9 @@ impl Engine {
                 tracing::error!("an action did not stop within {LANDING:?}; the next start looks after it");
             }
         }
+        if let Some(session) = &self.session {
+            session.fence.let_go().await;
+        }
         self.write(Kind::SessionEnded, None, None, serde_json::json!({ "in_flight": left }));
     }
 

@@ -337,7 +337,7 @@ fn notify(s: &Settings, out: &mut Vec<Complaint>) {
         // The URL is a secret: what is wrong with it is said without it.
         match (n.url.0.is_empty(), &n.url_env) {
             (true, None) => {
-                say(out, &key("url"), "is missing", "write url, or url_env with the variable that holds it")
+                say(out, &key("url"), "is missing", "write url, or url_env with the variable that holds it");
             }
             (false, Some(_)) => say(out, &key("url_env"), "url is written too", "remove one of them"),
             (false, None) if !is_url(&n.url.0) => {

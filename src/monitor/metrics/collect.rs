@@ -342,8 +342,11 @@ impl Collector {
 
     async fn tick(&mut self, client: &PromClient, live: &Live) -> Result<(), PromError> {
         let Some(profile) = self.profile.clone() else { return Ok(()) };
-        let (batch, calls, up) =
-            tokio::join!(Batch::fetch(client, live), calls::ask(client, &profile), targets::ask(client, &profile));
+        let (batch, calls, up) = tokio::join!(
+            Batch::fetch(client, live),
+            calls::ask(client, &profile),
+            Box::pin(targets::ask(client, &profile))
+        );
         if let Some(e) = batch.lost() {
             return Err(e.clone());
         }

@@ -37,15 +37,16 @@ fn the_configuration_reference_has_every_setting_with_its_default() {
     );
     for (section, _, about) in &structs["Settings"] {
         let name = if section == "plan" { "Planning".into() } else { capital(section) };
+        if section == "slo" || section == "notify" {
+            list(&mut out, section, about, &structs[&name]);
+        }
         if section == "slo" {
-            let _ = write!(out, "\n## `[[slo]]`\n\n{about} Each entry has:\n\n| key | meaning |\n|---|---|\n");
-            for (key, _, doc) in &structs["Slo"] {
-                let _ = writeln!(out, "| `{key}` | {doc} |");
-            }
             let _ = write!(out, "\n`indicator` is one of:\n\n");
             for (key, _, doc) in &structs["Indicator"] {
                 let _ = writeln!(out, "* `{key}`: {doc}");
             }
+        }
+        if section == "slo" || section == "notify" {
             continue;
         }
         let _ = write!(out, "\n## `[{section}]`\n\n{about}\n\n| key | default | meaning |\n|---|---|---|\n");
@@ -54,9 +55,23 @@ fn the_configuration_reference_has_every_setting_with_its_default() {
             let default = values.and_then(|t| t.get(key)).map_or("unset".to_owned(), |v| format!("`{v}`"));
             let _ = writeln!(out, "| `{key}` | {default} | {doc} |");
         }
+        if section == "guard" {
+            let rung = "Where the autonomy ladder begins and ends for some actions. The first rule that fits holds.";
+            list(&mut out, "guard.rung", rung, &structs["RungRule"]);
+            let window = "A maintenance window. Auto optimises only inside one that stays open for longer than the plan needs; healing is not bound to it.";
+            list(&mut out, "guard.window", window, &structs["Window"]);
+        }
     }
     assert!(!out.contains("|  |"), "a setting has no doc");
     same("config.md", &out);
+}
+
+/// A list of tables, each with these keys.
+fn list(out: &mut String, section: &str, about: &str, fields: &[(String, String, String)]) {
+    let _ = write!(out, "\n## `[[{section}]]`\n\n{about} Each entry has:\n\n| key | meaning |\n|---|---|\n");
+    for (key, _, doc) in fields {
+        let _ = writeln!(out, "| `{key}` | {doc} |");
+    }
 }
 
 fn capital(word: &str) -> String {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Does a test fail when a gate is removed? Mutates the guardrails one by one and runs the tests of their room.
-#   tests/mutants.sh              every gate removed as a whole (about a minute each)
+# Does a test fail when a guardrail is changed? Mutates the guardrails one by one and runs the tests of their room. (That
+# each gate is missed when it is removed as a whole is a test of its own: execute::gates::removed.)
+#   tests/mutants.sh              every gate removed as a whole, by mutation (about a minute each)
 #   tests/mutants.sh all          every mutation of gates, guard, ladder, windows, Lease, kill switch and history (hours)
 #   tests/mutants.sh FILE...      every mutation of these files
 # Works on a copy; survivors are in $OUT/mutants.out/missed.txt, and the exit code is not 0 if there are any.
@@ -25,5 +26,6 @@ args=()
 for file in "${files[@]}"; do args+=(--file "$file"); done
 # The target directory is copied, so that only the mutated crate is built again. The tests of this room are enough: a
 # gate that only a test elsewhere would miss has no test of its own.
-exec nice -n 19 cargo mutants --no-shuffle --copy-target=true --timeout 180 --build-timeout 900 --output "$out" \
-  "${args[@]}" "${pick[@]}" -- --lib -- execute::
+# Capping lints would build every dependency again.
+exec nice -n 19 cargo mutants --no-shuffle --copy-target=true --cap-lints=false --timeout 180 --build-timeout 900 \
+  --output "$out" "${args[@]}" "${pick[@]}" --cargo-arg=--lib -- -- execute::

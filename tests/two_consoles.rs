@@ -5,6 +5,7 @@ use kansole::autopilot::handle::LoopHandle;
 use kansole::autopilot::world::{Command, World};
 use kansole::autopilot::{JournalUse, Options, spawn};
 use kansole::config::Settings;
+use kansole::config::settings::{Notice, Notify, NotifyFormat, Secret};
 use kansole::model::authority::LeaseView;
 use kansole::model::mode::Mode;
 use kansole::monitor::connect::ConnectOptions;
@@ -12,12 +13,21 @@ use kansole::sim::demo::{self, Demo};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 /// Longer than a Lease, its takeover and a busy machine need together.
 const LONG: Duration = Duration::from_secs(90);
 
-fn console(kubeconfig: &Path, state: &Path, actor: &str) -> LoopHandle {
+fn console(kubeconfig: &Path, state: &Path, actor: &str, hook: &str) -> LoopHandle {
     let mut settings = Settings::default();
+    settings.notify = vec![Notify {
+        url: Secret(format!("{hook}/{actor}")),
+        url_env: None,
+        format: NotifyFormat::Json,
+        secret_file: None,
+        on: Notice::ALL.to_vec(),
+    }];
     settings.guard.mode = Mode::Auto;
     settings.connection.prometheus = "none".into();
     settings.traces.url = "none".into();
@@ -48,8 +58,10 @@ async fn g19_two_consoles_never_act_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let kubeconfig = dir.path().join("kubeconfig");
     std::fs::write(&kubeconfig, cluster.kubeconfig()).unwrap();
-    let mut ann = console(&kubeconfig, &dir.path().join("ann"), "ann@one");
-    let mut bob = console(&kubeconfig, &dir.path().join("bob"), "bob@two");
+    let hook = MockServer::start().await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(200)).mount(&hook).await;
+    let mut ann = console(&kubeconfig, &dir.path().join("ann"), "ann@one", &hook.uri());
+    let mut bob = console(&kubeconfig, &dir.path().join("bob"), "bob@two", &hook.uri());
 
     // Paused, nobody wants it.
     until(&mut ann, "ann looks", |w| w.brakes.lease == LeaseView::Free).await;
@@ -74,6 +86,12 @@ async fn g19_two_consoles_never_act_at_once() {
     let other = |w: &World| matches!(&w.brakes.lease, LeaseView::Other { holder } if holder.starts_with("bob@two/"));
     let world = until(&mut ann, "ann sees who holds it", other).await;
     assert!(world.brakes.paused);
+    // Ann is told, by bell and by webhook; nobody is told of what bob did by hand.
+    assert_eq!(world.alerts, 1);
+    let told = hook.received_requests().await.unwrap();
+    let told: Vec<_> = told.iter().map(|r| (r.url.path(), String::from_utf8_lossy(&r.body))).collect();
+    assert!(told.len() == 1 && told[0].0 == "/ann@one", "{told:?}");
+    assert!(told[0].1.contains("\"paused\"") && told[0].1.contains("the Lease is lost"), "{told:?}");
 
     // Who leaves gives it back.
     bob.command(Command::Shutdown).await.unwrap();

@@ -81,7 +81,7 @@ pub fn snapshot(table: &mut Table, seq: u64) -> Snapshot {
     let live = SourceState::Live { last: now };
     Snapshot {
         seq,
-        api: ApiHealth { state: live, latency_ms: Some(1.0), clock_skew_s: None },
+        api: ApiHealth { state: live, latency_ms: Some(1.0), clock_skew_s: None, throttled: 0 },
         sources: parts.sources,
         workloads: parts.workloads,
         nodes: parts.nodes,

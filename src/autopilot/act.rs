@@ -25,6 +25,7 @@ impl Engine {
             Command::Reject { id, reason } => self.reject(&id, &actor, reason, now),
             Command::Revert { id } => self.revert(&id),
             Command::SetMode { mode } => {
+                self.auto_by_hand();
                 let text = self.control.set_mode(mode);
                 self.write(Kind::ModeChanged, None, None, json!({ "mode": mode, "text": text }));
                 if mode == Mode::Observe {
@@ -33,6 +34,7 @@ impl Engine {
                 Ok(text)
             }
             Command::Pause { on } => {
+                self.auto_by_hand();
                 let within = self.options.settings.guard.confirm_within;
                 let done = self.control.pause(on, now, within);
                 self.journal_mode(done)
@@ -42,7 +44,10 @@ impl Engine {
                 self.journal_mode(done)
             }
             Command::SetGuard { guard } => Ok(self.set_guard(*guard, now)),
-            Command::Kill { on } => Ok(self.pull_kill_switch(on)),
+            Command::Kill { on } => {
+                self.auto_by_hand();
+                Ok(self.pull_kill_switch(on))
+            }
             Command::Step => self.step(),
             Command::Refresh => {
                 self.planning.all_again();
@@ -135,6 +140,7 @@ impl Engine {
         if let Some(namespaces) = namespaces {
             self.options.connect.namespaces = namespaces;
         }
+        self.auto_by_hand();
         self.control.fall_back("the connection changes", time::now());
         self.control.brakes.read_only = self.options.read_only.then(|| "--read-only".into());
         let (context, namespaces) = (&self.options.connect.context, &self.options.connect.namespaces);

@@ -5,6 +5,7 @@ use super::control::Control;
 use super::forecasting::{Forecasting, News, near};
 use super::foresight::{self, Foresight};
 use super::handle::LoopHandle;
+use super::notify::Notifier;
 use super::observing::Observing;
 use super::planning::Planning;
 use super::reasoning::Reasoning;
@@ -67,6 +68,8 @@ pub(super) enum Note {
     Insight(u64, Option<TraceInsight>),
     /// The reasoning about causes, by number: all incidents, or nothing if it broke down.
     Incidents(u64, Option<Incidents>),
+    /// Somebody could not be told.
+    NotDelivered(String),
     /// The Lease may say something new.
     Lease,
     /// The kill switch was looked at.
@@ -89,6 +92,7 @@ pub(super) struct Engine {
     pub(super) session: Option<Session>,
     pub(super) queue: Queue,
     pub(super) guard: Guard,
+    pub(super) notifier: Notifier,
     pub(super) analyzer: Analyzer,
     pub(super) findings: Arc<[Arc<Finding>]>,
     pub(super) planning: Planning,
@@ -151,6 +155,7 @@ impl Engine {
             session: None,
             queue: Queue::new(super::flight::REMEMBERED),
             guard: Guard::new(options.settings.guard.clone(), GuardHistory::default()),
+            notifier: Notifier::start(&options.settings.notify, &notes),
             analyzer: Analyzer::new(),
             judged: watch::channel((snapshot.clone(), findings.clone())).0,
             findings,
@@ -214,6 +219,7 @@ impl Engine {
                 }
             }
             self.want_lease();
+            self.watch_auto();
             if self.dirty {
                 self.publish();
             }
@@ -254,6 +260,7 @@ impl Engine {
             Note::Anomalies(run, news) => self.watched(run, news),
             Note::Insight(run, news) => self.observed(run, news),
             Note::Incidents(run, news) => self.reasoned(run, news),
+            Note::NotDelivered(why) => self.not_delivered(&why),
             Note::Lease => self.lease_seen(),
             Note::Killed(why) => self.kill_switch_seen(why),
         }
@@ -416,7 +423,7 @@ impl Engine {
             mode: self.control.mode,
             brakes: self.control.brakes.clone(),
             ladder: self.guard.ladder().into(),
-            alerts: 0,
+            alerts: self.notifier.count,
             step: self.control.step.clone(),
             journal: self.journal_tail.clone(),
             rights: Arc::new(self.rights.iter().map(|(r, (ok, _))| (r.clone(), *ok)).collect()),

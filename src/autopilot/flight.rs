@@ -35,6 +35,9 @@ impl Engine {
                 tracing::error!("an action did not stop within {LANDING:?}; the next start looks after it");
             }
         }
+        if let Some(session) = &self.session {
+            session.fence.let_go().await;
+        }
         self.write(Kind::SessionEnded, None, None, serde_json::json!({ "in_flight": left }));
     }
 
@@ -108,6 +111,7 @@ impl Engine {
                 self.take(Arc::new(item.clone()));
                 self.guard.conclude(&item);
                 if item.state.ended() {
+                    self.tell_bad_end(&item);
                     self.learn(&item, now);
                 }
             }
@@ -196,6 +200,7 @@ impl Engine {
                     item.state = ActionState::HandedOver { why: why.clone() };
                     self.write_item(Kind::HandedOver, &item, json!({ "why": why }));
                     self.control.say(Level::Error, format!("{id}: {why}"), now);
+                    self.tell_bad_end(&item);
                     self.take(Arc::new(item));
                 }
                 (Ok(_), None) => {}

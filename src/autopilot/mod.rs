@@ -9,6 +9,7 @@ mod flight;
 mod forecasting;
 mod foresight;
 pub mod handle;
+mod notify;
 mod observing;
 mod planning;
 mod reasoning;

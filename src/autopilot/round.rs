@@ -38,6 +38,7 @@ impl Engine {
         }
         self.resume_in_flight(now);
         self.review(now);
+        self.call_for_approvals();
         self.last_round = Some(now);
         self.dirty = true;
     }

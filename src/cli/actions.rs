@@ -47,6 +47,7 @@ pub(super) fn run(cli: &Cli, cmd: &ActionsCmd) -> Done {
         ActionsCmd::Reject { id, reason } => {
             give(&dir, Command::Reject { id: id.as_str().into(), reason: reason.clone() })
         }
+        ActionsCmd::Confirm => give(&dir, Command::Confirm),
         ActionsCmd::Revert { id } => give(&dir, Command::Revert { id: id.as_str().into() }),
     }
 }

@@ -292,6 +292,8 @@ pub enum ActionsCmd {
         /// Action id.
         id: String,
     },
+    /// Say that you are there: auto goes on for another while (guard.confirm_within).
+    Confirm,
 }
 
 /// What was decided and done.

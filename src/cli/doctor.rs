@@ -1,5 +1,7 @@
 //! `kansole doctor`: what works and what doesn't, each with its remedy. Reads only.
 
+mod guard;
+
 use super::args::{Cli, Format};
 use super::{Done, Failure, look, options, print, print_json, runtime, settings};
 use crate::autopilot::session::cluster_dir;
@@ -15,6 +17,7 @@ use crate::model::plan::Right;
 use crate::model::snapshot::SourceState;
 use crate::model::trace::TraceSource;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -100,7 +103,7 @@ async fn cluster(report: &mut Report, options: Options) -> Done {
     report.add(Grade::Ok, "cluster", format!("{} at {}, {}", info.context, info.server, info.version), "");
     api(report, &world, settings.guard.clock_skew_s, settings.guard.api_latency_ms);
     sources(report, &world);
-    rights(report, &conn.read, &world).await;
+    let may = rights(report, &conn.read, &world).await;
     prometheus(report, &world);
     // A backend is looked for beside everything else.
     let sought = |w: &World| {
@@ -114,7 +117,7 @@ async fn cluster(report: &mut Report, options: Options) -> Done {
     traces(report, &world);
     let dir = cluster_dir(&state, &info.id);
     journal(report, &dir);
-    automation(report, &world);
+    guard::automation(report, &world, &settings.guard, &may, &dir);
     report.add(Grade::Ok, "kill switch", kill_switch(&settings, &dir), "");
     Ok(())
 }
@@ -157,7 +160,7 @@ fn sources(report: &mut Report, w: &World) {
 }
 
 /// The rights that actions need, in each namespace that automation may act in (or the first one seen).
-async fn rights(report: &mut Report, client: &kube::Client, w: &World) {
+async fn rights(report: &mut Report, client: &kube::Client, w: &World) -> BTreeMap<Right, bool> {
     let opted: Vec<_> = w.snapshot.namespaces.iter().filter(|n| n.opted_in).map(|n| n.name.clone()).collect();
     let first = w.snapshot.namespaces.iter().take(1).map(|n| n.name.clone());
     let namespaces: Vec<_> = if opted.is_empty() { first.collect() } else { opted };
@@ -180,14 +183,19 @@ async fn rights(report: &mut Report, client: &kube::Client, w: &World) {
             namespace,
         }));
     }
+    let mut known = BTreeMap::new();
     for (right, answer) in crate::monitor::rights::check(client, &asked).await {
         let what = format!("right to {right}");
+        if let Ok(may) = &answer {
+            known.insert(right, *may);
+        }
         match answer {
             Ok(true) => report.add(Grade::Ok, &what, "yes", ""),
             Ok(false) => report.add(Grade::Warn, &what, "no", "actions that need it are shown but cannot be approved"),
             Err(e) => report.add(Grade::Warn, &what, e, "the server could not be asked"),
         }
     }
+    known
 }
 
 fn prometheus(report: &mut Report, w: &World) {
@@ -267,25 +275,6 @@ fn journal(report: &mut Report, dir: &std::path::Path) {
             "keep the file as evidence; move it away to begin a new one",
         ),
         Err(e) => report.add(Grade::Fail, "journal", e.to_string(), ""),
-    }
-}
-
-fn automation(report: &mut Report, w: &World) {
-    let opted = w.snapshot.workloads.iter().filter(|x| x.opted_in).count();
-    let owned = w.snapshot.workloads.iter().filter(|x| !x.owners.is_empty()).count();
-    report.add(
-        Grade::Ok,
-        "automation",
-        format!("{opted} of {} workloads opted in, {owned} have another owner", w.snapshot.workloads.len()),
-        "",
-    );
-    if opted == 0 {
-        report.add(
-            Grade::Warn,
-            "  opt-in",
-            "auto mode would act nowhere",
-            "label a namespace autonomous-enabled=true, or annotate a workload autonomous/enabled: \"true\"",
-        );
     }
 }
 

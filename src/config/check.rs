@@ -1,6 +1,6 @@
 //! What types cannot say: ranges, names that must exist, values that must agree.
 
-use super::settings::{Guard, Indicator, Settings};
+use super::settings::{Guard, Indicator, Settings, is_url};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub fn check(s: &Settings) -> Vec<Complaint> {
     slos(s, &mut out);
     plan(s, &mut out);
     guard(s, &mut out);
+    notify(s, &mut out);
     ui(s, &mut out);
     out
 }
@@ -262,6 +263,8 @@ fn guard(s: &Settings, out: &mut Vec<Complaint>) {
     at_least(out, "guard.stale_after", g.stale_after, Duration::from_secs(1));
     positive(out, "guard.api_latency_ms", g.api_latency_ms);
     positive(out, "guard.clock_skew_s", g.clock_skew_s);
+    count(out, "guard.throttled", u64::from(g.throttled));
+    share(out, "guard.targets_down", g.targets_down);
     at_least(out, "guard.observe", g.observe, Duration::from_secs(1));
     at_least(out, "guard.step_timeout", g.step_timeout, Duration::from_secs(10));
     count(out, "guard.per_hour_node", u64::from(g.per_hour_node));
@@ -301,8 +304,9 @@ fn rungs(g: &Guard, out: &mut Vec<Complaint>) {
                 say(out, &key(field), format!("unknown value {value:?}"), super::problem::one_of(value, known));
             }
         }
-        if rule.namespace != "*" {
-            names(out, &key("namespace"), std::slice::from_ref(&rule.namespace));
+        if rule.namespace != "*" && !is_label(&rule.namespace) {
+            let what = format!("{:?} is not the name of a namespace", rule.namespace);
+            say(out, &key("namespace"), what, "use lower-case letters, digits and dashes");
         }
         if rule.ceiling < rule.start {
             let what = format!("{} is below its start, {}", rule.ceiling, rule.start);
@@ -324,6 +328,26 @@ fn windows(g: &Guard, out: &mut Vec<Complaint>) {
         }
         at_least(out, &key("duration"), w.duration, Duration::from_secs(60));
         names(out, &key("namespaces"), &w.namespaces);
+    }
+}
+
+fn notify(s: &Settings, out: &mut Vec<Complaint>) {
+    for (i, n) in s.notify.iter().enumerate() {
+        let key = |field: &str| format!("notify[{i}].{field}");
+        // The URL is a secret: what is wrong with it is said without it.
+        match (n.url.0.is_empty(), &n.url_env) {
+            (true, None) => {
+                say(out, &key("url"), "is missing", "write url, or url_env with the variable that holds it");
+            }
+            (false, Some(_)) => say(out, &key("url_env"), "url is written too", "remove one of them"),
+            (false, None) if !is_url(&n.url.0) => {
+                say(out, &key("url"), "is no URL", "write it like https://hooks.example/…");
+            }
+            _ => {}
+        }
+        if n.on.is_empty() {
+            say(out, &key("on"), "it would be told of nothing", "remove the entry, or write what it is told of");
+        }
     }
 }
 

@@ -237,6 +237,7 @@ pub fn outside(effect: &Effect) -> bool {
             | Effect::Copy(_)
             | Effect::Play(_)
             | Effect::Theme(_)
+            | Effect::Bell
             | Effect::Repaint
             | Effect::Suspend
             | Effect::Quit

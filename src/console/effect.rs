@@ -51,6 +51,8 @@ pub enum Effect {
     Theme(String),
     /// Close the top layer, or step back in a pane.
     Back,
+    /// Ring the terminal's bell.
+    Bell,
     /// Clear and draw everything again.
     Repaint,
     /// Stop the process as ctrl-z does.

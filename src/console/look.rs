@@ -15,6 +15,8 @@ pub struct Look {
     pub theme: Theme,
     /// Keys.
     pub keymap: Keymap,
+    /// Whether the terminal's bell is rung when somebody should come and see.
+    pub bell: bool,
     /// Names of all themes, for the menu.
     pub themes: Vec<String>,
 }
@@ -39,6 +41,7 @@ impl Look {
             theme: Theme { name: ui.theme.clone(), styles, glyphs: caps.glyphs() },
             keymap: Keymap::new(&bindings),
             themes: names("theme", dirs, &theme::SHIPPED),
+            bell: ui.bell,
         })
     }
 }

@@ -306,6 +306,7 @@ impl Shell {
                         let _ = self.inbox.try_send(Msg::Answer(answer));
                     }
                 }
+                Effect::Bell => self.screen.backend_mut().queue(b"\x07")?,
                 Effect::Repaint => self.repaint(model)?,
                 Effect::Suspend => self.stop(model)?,
                 Effect::Quit => self.leave(),

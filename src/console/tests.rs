@@ -460,3 +460,19 @@ fn the_banner_is_never_empty() {
     let text = frame(&mut with(Link::Broken { why: "refused".into(), retry: None }), 80, 24);
     assert!(text.starts_with(" no cluster "), "{text}");
 }
+
+#[test]
+fn the_bell_rings_once_for_what_is_new_and_not_where_it_is_turned_off() {
+    for bell in [true, false] {
+        let mut m = model(world());
+        m.look.bell = bell;
+        let mut tell = |alerts: u64| {
+            let mut w = world();
+            w.alerts = alerts;
+            crate::console::update::update(&mut m, Msg::World(Arc::new(w)), crate::model::time::Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(tell(0), vec![]);
+        assert_eq!(tell(2), if bell { vec![Effect::Bell] } else { vec![] });
+        assert_eq!(tell(2), vec![], "said once");
+    }
+}

@@ -36,7 +36,12 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.size = (width, height);
             model.dirty = true;
         }
-        Msg::World(world) => take(model, world),
+        Msg::World(world) => {
+            if world.alerts > model.world.alerts && model.look.bell {
+                out.push(Effect::Bell);
+            }
+            take(model, world);
+        }
         Msg::Answer(Ok(text)) => model.note(Level::Info, &text),
         Msg::Answer(Err(why)) => model.note(Level::Error, &why),
         Msg::Fetched { detail, text: Ok(text) } => fetched(model, detail, &text),

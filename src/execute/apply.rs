@@ -115,7 +115,7 @@ async fn may_still_write(course: &mut Course, i: usize) -> Result<(), StepError>
         }
     }
     if course.actor == Actor::Auto
-        && let Err(why) = course.deps.fence.check(Duration::ZERO).await
+        && let Err(why) = Box::pin(course.deps.fence.check(Duration::ZERO)).await
     {
         return Err(not_written("g19", why, "another kansole may act now; approve it yourself if it does not"));
     }

@@ -182,7 +182,7 @@ pub(super) fn snapshot(now: Timestamp, workload: Workload) -> Snapshot {
     let live = SourceState::Live { last: now };
     let source = |name: &str| Source { name: name.into(), namespaces: None, state: live.clone(), objects: 1 };
     let mut s = Snapshot::empty(info, now);
-    s.api = ApiHealth { state: live.clone(), latency_ms: Some(5.0), clock_skew_s: Some(0.1) };
+    s.api = ApiHealth { state: live.clone(), latency_ms: Some(5.0), clock_skew_s: Some(0.1), throttled: 0 };
     s.sources = ["pods", "deployments", "nodes"].map(source).into();
     s.namespaces = Arc::from([Arc::new(NamespaceRow { name: "shop".into(), opted_in: true, terminating: false })]);
     s.workloads = Arc::from([Arc::new(workload)]);

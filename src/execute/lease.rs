@@ -94,6 +94,13 @@ impl Fence {
         self.wanted.send_if_modified(|wanted| std::mem::replace(wanted, on) != on);
     }
 
+    /// Gives the Lease back and waits until that is done, or for as long as one answer may take: then it runs out.
+    pub async fn let_go(&self) {
+        self.want(false);
+        let mut kept = self.kept.subscribe();
+        let _ = timeout(ANSWER, kept.wait_for(|k| !k.view.is_mine())).await;
+    }
+
     /// Who holds it, as of the last look.
     pub fn view(&self) -> LeaseView {
         self.kept.borrow().view.clone()
@@ -191,7 +198,7 @@ impl Fence {
             Ok(Some(live)) => match self.barred(&live, rival) {
                 Some(other) => return Kept { view: other, until: None },
                 None => {
-                    match bounded(api::replace(&self.client, &self.lease.path(), &self.renewed(&live, &self.identity)))
+                    match bounded(api::replace(&self.client, &self.lease.path(), &Self::renewed(&live, &self.identity)))
                         .await
                     {
                         Ok(_) => return held(),
@@ -244,7 +251,7 @@ impl Fence {
         self.kept.send_modify(|kept| kept.until = None);
         if let Ok(Some(live)) = bounded(api::get(&self.client, &self.lease.path())).await
             && holder(&live) == *self.identity
-            && let Err(e) = bounded(api::replace(&self.client, &self.lease.path(), &self.renewed(&live, ""))).await
+            && let Err(e) = bounded(api::replace(&self.client, &self.lease.path(), &Self::renewed(&live, ""))).await
         {
             tracing::warn!("the Lease {} was not given back, it runs out by itself: {e}", self.name());
         }
@@ -266,7 +273,7 @@ impl Fence {
 
     /// The Lease as it was read, with another time and perhaps another holder; its resource version makes the server
     /// refuse it if anybody wrote it meanwhile.
-    fn renewed(&self, live: &Value, by: &str) -> Value {
+    fn renewed(live: &Value, by: &str) -> Value {
         let mut lease = live.clone();
         let now = stamp();
         let spec = &mut lease["spec"];

@@ -8,6 +8,7 @@
 mod api;
 mod apply;
 mod course;
+pub mod explain;
 #[cfg(test)]
 mod fixture;
 mod gates;

@@ -139,7 +139,7 @@ async fn may_write(course: &mut Course) -> Result<(), String> {
     // to be taken again first.
     if course.actor == Actor::Auto && course.purpose != Purpose::Revert {
         tokio::select! {
-            held = course.deps.fence.check(LEASE) => held?,
+            held = Box::pin(course.deps.fence.check(LEASE)) => held?,
             () = course.deps.cancel.cancelled() => return Err("kansole was closed before it was undone".into()),
         }
     }

@@ -70,6 +70,8 @@ pub struct ApiHealth {
     pub latency_ms: Option<f64>,
     /// The server's clock minus ours in seconds, from its `Date` header.
     pub clock_skew_s: Option<f64>,
+    /// Answers 429 to the small requests of the last minute: the server is throttling us.
+    pub throttled: u32,
 }
 
 /// Which cluster this is.
@@ -196,6 +198,19 @@ pub struct MetricsView {
     pub calls: Arc<[Call]>,
     /// Workloads whose rings still lack the past that the server has.
     pub filling: usize,
+    /// Scrape targets that the numbers come from, as far as they are known.
+    pub targets: Arc<[Targets]>,
+}
+
+/// Scrape targets of one exporter.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Targets {
+    /// `cAdvisor` or `kube-state-metrics`.
+    pub name: Arc<str>,
+    /// How many there are, at least 1.
+    pub all: u32,
+    /// How many could not be scraped.
+    pub down: u32,
 }
 
 impl Default for MetricsView {
@@ -213,6 +228,7 @@ impl Default for MetricsView {
             long: Arc::default(),
             calls: Arc::from([]),
             filling: 0,
+            targets: Arc::from([]),
         }
     }
 }
@@ -257,7 +273,7 @@ impl Snapshot {
             seq: 0,
             taken: now,
             cluster: Arc::new(cluster),
-            api: ApiHealth { state: SourceState::Unknown, latency_ms: None, clock_skew_s: None },
+            api: ApiHealth { state: SourceState::Unknown, latency_ms: None, clock_skew_s: None, throttled: 0 },
             sources: Arc::from([]),
             workloads: Arc::from([]),
             nodes: Arc::from([]),

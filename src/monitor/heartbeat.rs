@@ -5,9 +5,10 @@ use super::watch::Message;
 use crate::model::snapshot::{ApiHealth, SourceState};
 use crate::model::time;
 use crate::model::time::Timestamp;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kube::Client;
 use kube::client::Body;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -15,14 +16,22 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 /// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(3);
 
+/// How long a refusal counts.
+const MEMORY: TimeDelta = TimeDelta::minutes(1);
+
 /// Asks for ever, every `every`, until the receiver is gone.
 pub async fn run(client: Client, every: Duration, out: mpsc::Sender<Message>) {
     let mut ticks = interval(time::real(every).max(Duration::from_millis(100)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before = None;
+    let mut refusals = VecDeque::new();
     loop {
         ticks.tick().await;
-        let health = beat(&client, before.as_ref()).await;
+        let (mut health, throttled) = beat(&client, before.as_ref()).await;
+        let now = time::now();
+        refusals.extend(throttled.then_some(now));
+        refusals.retain(|at| now.signed_duration_since(*at) < MEMORY);
+        health.throttled = refusals.len() as u32;
         before = Some(health.state.clone());
         if out.send(Message::Api(health)).await.is_err() {
             return;
@@ -30,13 +39,15 @@ pub async fn run(client: Client, every: Duration, out: mpsc::Sender<Message>) {
     }
 }
 
-/// One request.
-async fn beat(client: &Client, before: Option<&SourceState>) -> ApiHealth {
+/// One request, and whether the server said that there are too many.
+async fn beat(client: &Client, before: Option<&SourceState>) -> (ApiHealth, bool) {
     let asked = Instant::now();
     let answer = timeout(ANSWER, head(client)).await;
     let (took, now) = (asked.elapsed(), time::now());
-    match answer {
+    let throttled = matches!(answer, Ok(Ok((429, _))));
+    let health = match answer {
         Ok(Ok((status, date))) if status < 500 => ApiHealth {
+            throttled: 0,
             state: SourceState::Live { last: now },
             latency_ms: Some(took.as_secs_f64() * 1000.0),
             clock_skew_s: date.map(|d| skew(d, now, took)),
@@ -44,7 +55,8 @@ async fn beat(client: &Client, before: Option<&SourceState>) -> ApiHealth {
         Ok(Ok((status, _))) => lost(before, now, &format!("the server answered {status}")),
         Ok(Err(problem)) => lost(before, now, &problem.why),
         Err(_) => lost(before, now, &format!("no answer within {} s", ANSWER.as_secs())),
-    }
+    };
+    (health, throttled)
 }
 
 /// Status and `Date` of an answer; the body is read so that the connection can be used again.
@@ -72,7 +84,12 @@ fn skew(date: Timestamp, now: Timestamp, took: Duration) -> f64 {
 fn lost(before: Option<&SourceState>, now: Timestamp, why: &str) -> ApiHealth {
     let since = if let Some(SourceState::Failed { since, .. }) = before { *since } else { now };
     let last = before.and_then(SourceState::last);
-    ApiHealth { state: SourceState::Failed { since, last, why: why.into() }, latency_ms: None, clock_skew_s: None }
+    ApiHealth {
+        state: SourceState::Failed { since, last, why: why.into() },
+        latency_ms: None,
+        clock_skew_s: None,
+        throttled: 0,
+    }
 }
 
 #[cfg(test)]

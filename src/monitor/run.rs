@@ -226,7 +226,7 @@ mod tests {
     async fn a_server_that_stops_answering_is_published_at_once() {
         let (out, mut snapshots) = start();
         let now = time::now();
-        let health = |state| Message::Api(ApiHealth { state, latency_ms: None, clock_skew_s: None });
+        let health = |state| Message::Api(ApiHealth { state, latency_ms: None, clock_skew_s: None, throttled: 0 });
         out.send(health(SourceState::Live { last: now })).await.unwrap();
         snapshots.changed().await.unwrap();
         let asked = Instant::now();

@@ -148,7 +148,8 @@ impl Rig {
         (next.seq, next.taken) = (next.seq + 1, now);
         (next.sources, next.workloads, next.nodes) = (parts.sources, parts.workloads, parts.nodes);
         (next.namespaces, next.hpas, next.pdbs, next.events) = (parts.namespaces, parts.hpas, parts.pdbs, parts.events);
-        next.api = ApiHealth { state: SourceState::Live { last: now }, latency_ms: None, clock_skew_s: None };
+        next.api =
+            ApiHealth { state: SourceState::Live { last: now }, latency_ms: None, clock_skew_s: None, throttled: 0 };
         if now - self.asked >= TimeDelta::seconds(i64::from(self.view.step)) {
             self.asked = now;
             self.ask(&next, now);

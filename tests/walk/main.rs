@@ -9,6 +9,7 @@ mod term;
 mod auto;
 mod crash;
 mod heal;
+mod notify;
 mod outage;
 mod rbac;
 mod rights;

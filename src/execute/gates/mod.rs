@@ -69,7 +69,10 @@ const GATES: [Gate; 23] = [
 
 /// Every reason against running the item.
 pub(super) fn all(context: &Context<'_>) -> Vec<Refusal> {
-    GATES.iter().flat_map(|gate| gate(context)).collect()
+    let gates = GATES.iter();
+    #[cfg(test)]
+    let gates = gates.enumerate().filter(|(i, _)| !removed::is(*i)).map(|(_, gate)| gate);
+    gates.flat_map(|gate| gate(context)).collect()
 }
 
 /// Reasons against writing anything at all: mode, kill switch, rights, one actor per target.
@@ -192,3 +195,6 @@ fn g18_rights_are_there(c: &Context<'_>) -> Vec<Refusal> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod removed;

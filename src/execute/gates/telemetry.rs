@@ -1,10 +1,11 @@
 //! Gates on what is known: fresh, complete, and still true. Missing is not zero.
 
 use super::Context;
+use crate::execute::work::Work;
 use crate::model::action::Refusal;
 use crate::model::finding::{Fault, Subject};
 use crate::model::series::Signal;
-use crate::model::snapshot::SourceState;
+use crate::model::snapshot::{SourceState, Targets};
 use crate::model::time::age;
 use chrono::TimeDelta;
 
@@ -97,7 +98,30 @@ pub(super) fn g22_own_dependencies_are_healthy(c: &Context<'_>) -> Vec<Refusal> 
         )),
         None => reasons.push(Refusal::new("g22", "the server's clock is not known", "wait, or approve it yourself")),
     }
+    if api.throttled >= c.settings.throttled {
+        let why = format!(
+            "the API server throttled {} requests in the last minute, the limit is {}",
+            api.throttled, c.settings.throttled
+        );
+        reasons.push(Refusal::new("g22", why, "wait, or approve it yourself"));
+    }
+    reasons.extend(blind(c));
     reasons
+}
+
+/// Exporters that are down, where the fault was concluded from their numbers or nothing is broken at all. What is read
+/// off the API is healed all the same: a node that died takes its exporter with it.
+fn blind(c: &Context<'_>) -> Vec<Refusal> {
+    let proposal = &c.request.item.proposal;
+    if !rests_on_metrics(&proposal.fault) && Work::of(proposal) == Work::Healing {
+        return Vec::new();
+    }
+    let many = |t: &&Targets| f64::from(t.down) > f64::from(t.all) * c.settings.targets_down;
+    let told = |t: &Targets| {
+        let why = format!("{} of {} targets of {} are down", t.down, t.all, t.name);
+        Refusal::new("g22", why, "wait until they are scraped again")
+    };
+    c.request.snapshot.metrics.targets.iter().filter(many).map(told).collect()
 }
 
 /// Whether the fault itself was concluded from metrics.

@@ -436,6 +436,30 @@ fn g22_auto_stands_back_when_its_own_ground_shakes() {
 }
 
 #[test]
+fn g22_auto_stands_back_when_it_is_throttled_or_its_exporters_are_down() {
+    use crate::model::snapshot::Targets;
+    let mut c = case();
+    c.snapshot.api.throttled = 2;
+    assert!(gates(&c).is_empty());
+    c.snapshot.api.throttled = 3;
+    assert_eq!(gates(&c), ["g22"]);
+    c.actor = Actor::Person;
+    assert!(gates(&c).is_empty());
+    let mut c = case();
+    let down = |c: &mut Case, down| {
+        c.snapshot.metrics.targets = Arc::from([Targets { name: "cAdvisor".into(), all: 10, down }]);
+    };
+    down(&mut c, 3);
+    assert!(gates(&c).is_empty(), "a fault read off the API is healed: the dead node took its exporter with it");
+    with_proposal(&mut c.item, |p| {
+        p.fault = Fault::Saturated { resource: "cpu".into(), utilisation: 1.2, target: 0.7 };
+    });
+    assert_eq!(gates(&c), ["g22"], "one read off metrics is not");
+    down(&mut c, 2);
+    assert!(gates(&c).is_empty(), "a fifth may be down");
+}
+
+#[test]
 fn an_undo_needs_something_that_was_applied() {
     let mut c = case();
     c.actor = Actor::Person;

@@ -46,7 +46,7 @@ async fn g19_one_of_two_holds_it_and_gives_it_back() {
     assert!(ann.fence.view().is_mine() && !bob.fence.view().is_mine(), "renewed for ever, taken never");
     let why = bob.fence.check(Duration::ZERO).await.unwrap_err();
     assert!(why.contains("held by ann"), "{why}");
-    ann.fence.want(false);
+    ann.fence.let_go().await;
     let took = bob.until(LeaseView::is_mine).await;
     assert!(took <= RETRY * 2, "given back, not left to run out: {took:?}");
     assert!(ann.fence.check(Duration::ZERO).await.is_err());

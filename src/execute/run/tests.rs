@@ -16,6 +16,7 @@ mod crash;
 mod fence;
 #[cfg(feature = "rig")]
 mod rig;
+mod rows;
 mod undoing;
 mod verifying;
 
@@ -64,7 +65,7 @@ async fn an_approved_raise_is_written_once_verified_and_effective() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_intent_is_written_down_before_the_write_or_nothing_is_done() {
+async fn g20_the_intent_is_written_down_before_the_write_or_nothing_is_done() {
     for n in 0..3 {
         let ledger = MemoryLedger { refuse_from: Some(n), ..MemoryLedger::default() };
         let stage = Stage::with_ledger(Server::with([deployment("128Mi")]), ledger);

@@ -10,10 +10,11 @@ use super::past;
 use super::pods::PodIndex;
 use super::queries::Live;
 use super::slo::{self, Kept};
+use super::targets;
 use crate::config::Settings;
 use crate::model::failure::{Call, Past};
 use crate::model::prediction::LongHistory;
-use crate::model::snapshot::{MetricsView, Snapshot, SourceState};
+use crate::model::snapshot::{MetricsView, Snapshot, SourceState, Targets};
 use crate::model::time;
 use crate::model::time::Timestamp;
 use crate::monitor::prometheus::client::Limits;
@@ -91,6 +92,7 @@ pub fn spawn(
         settings,
         kube,
         calls: Arc::from([]),
+        targets: Arc::from([]),
         asked,
         snapshots,
         out,
@@ -128,6 +130,7 @@ struct Collector {
     long: Arc<LongHistory>,
     long_due: Timestamp,
     calls: Arc<[Call]>,
+    targets: Arc<[Targets]>,
     asked: mpsc::Receiver<Ask>,
     span: TimeDelta,
 }
@@ -215,6 +218,7 @@ impl Collector {
         let limit = self.fresh_for();
         self.book.lost(&why, limit, now);
         self.calls = Arc::from([]);
+        self.targets = Arc::from([]);
         for kept in &mut self.kept {
             kept.age(now, limit);
         }
@@ -235,6 +239,7 @@ impl Collector {
             long: self.long.clone(),
             calls: self.calls.clone(),
             filling: self.waiting.count() + self.filling,
+            targets: self.targets.clone(),
         }));
     }
 
@@ -340,13 +345,18 @@ impl Collector {
 
     async fn tick(&mut self, client: &PromClient, live: &Live) -> Result<(), PromError> {
         let Some(profile) = self.profile.clone() else { return Ok(()) };
-        let (batch, calls) = tokio::join!(Batch::fetch(client, live), calls::ask(client, &profile));
+        let (batch, calls, up) = tokio::join!(
+            Batch::fetch(client, live),
+            calls::ask(client, &profile),
+            Box::pin(targets::ask(client, &profile))
+        );
         if let Some(e) = batch.lost() {
             return Err(e.clone());
         }
         let (now, snapshot) = (time::now(), self.snapshots.borrow_and_update().clone());
         let index = PodIndex::new(&snapshot);
         self.book.absorb(&index, &snapshot.nodes, &profile, &batch, now);
+        self.targets = up.into();
         // What is not answered is not known: dependencies are not judged then.
         self.calls = calls.map_or_else(|| Arc::from([]), |(queries, answers)| queries.read(&index, &answers).into());
         for workload in snapshot.workloads.iter().filter(|w| !self.known.contains(&w.key)) {

@@ -23,5 +23,6 @@ pub mod pods;
 pub mod queries;
 pub mod slo;
 pub mod sums;
+pub mod targets;
 
 pub use collect::{Ask, MetricsHandle, spawn};

@@ -120,7 +120,8 @@ fn g08_budgets_per_kind_and_per_node() {
     };
     let mut c = case();
     with_proposal(&mut c.item, |p| p.plan.steps = vec![cordon("n1")]);
-    c.rights = c.item.proposal.plan.steps.iter().filter_map(|s| s.right()).map(|r| (r, true)).collect();
+    c.rights =
+        c.item.proposal.plan.steps.iter().filter_map(crate::model::plan::Step::right).map(|r| (r, true)).collect();
     let on = |n: u32, node: &'static str| many(n, &move |p| p.plan.steps = vec![cordon(node)]);
     assert!(gates_with(&on(1, "n1"), &c).is_empty());
     assert_eq!(gates_with(&on(2, "n1"), &c), ["g08"], "the same node for the third time");

@@ -36,6 +36,7 @@ fn item(id: &str, state: ActionState) -> QueueItem {
         effect: Expectation { text: "e".into(), recovery_s: None, probability: Some(0.1), basis: "prior".into() },
         notes: vec![],
         export: None,
+        onset: crate::model::plan::Onset::default(),
         created: at,
         expires: at,
     };

@@ -213,7 +213,9 @@ impl Stage {
             let now = self.demo.clock().now();
             let follows = |w: &World| {
                 let seen = w.snapshot.api.state.last();
+                let pods = w.snapshot.source("pods").last();
                 seen.is_some_and(|t| now - t <= TimeDelta::seconds(BEHIND))
+                    && pods.is_some_and(|t| now - t <= TimeDelta::seconds(BEHIND * 4))
                     && w.last_round.is_some_and(|t| now - t <= TimeDelta::seconds(BEHIND + 15))
             };
             let _ = self.runtime.block_on(handle.wait(PATIENCE, follows));

@@ -18,7 +18,7 @@ fn record(kind: Kind, payload: Value) -> Record {
     Record { at: time::now(), actor: "ann@box".into(), kind, action: None, object: Some("shop/cart".into()), payload }
 }
 
-fn item(id: &str, state: ActionState) -> QueueItem {
+pub(super) fn item(id: &str, state: ActionState) -> QueueItem {
     let at = DateTime::from_timestamp(1_700_000_000, 123_456_789).unwrap();
     let plan = Plan { cluster: "c".into(), steps: vec![] };
     let proposal = Proposal {

@@ -21,7 +21,6 @@ const CALM: usize = 5;
 const FOREIGN: &str = "1Gi";
 
 /// Numbers that follow from a seed (SplitMix64).
-#[derive(Clone)]
 struct Dice(u64);
 
 impl Dice {
@@ -380,7 +379,7 @@ fn judge(
             return Err(format!("{word}, and {name} has {now}: {:?}", last.map(|i| &i.story)));
         }
     }
-    if let Some(Sky::StaleFrom(s) | Sky::OldFrom(s)) = Some(sky)
+    if let Sky::StaleFrom(s) | Sky::OldFrom(s) = sky
         && matches!(word, "effective" | "neutral")
         && let Some(judged) = last.and_then(|i| i.outcome.as_ref())
         && (judged.at - t0()).num_seconds() > s + 61

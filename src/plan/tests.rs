@@ -218,7 +218,7 @@ fn scaling_counts_and_stands_back() {
         saturated(3, 1.05)
             .edit(|s| s.snapshot.hpas = Arc::from([Arc::new(hpa)]))
             .why()
-            .contains("HPA h owns the replicas")
+            .contains("HPA h was not fetched yet")
     );
     assert!(saturated(3, 1.05).edit(|s| s.dossier.gaps = vec!["hpas: forbidden".into()]).why().contains("forbidden"));
     let mut again = saturated(3, 1.05);

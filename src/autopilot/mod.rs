@@ -11,6 +11,7 @@ mod foresight;
 pub mod handle;
 mod notify;
 mod observing;
+mod pipeline;
 mod planning;
 mod reasoning;
 mod record;

@@ -160,6 +160,7 @@ fn imagined(workload: &Workload, action: &'static str, snapshot: &Snapshot, now:
         effect: Expectation { text: String::new(), recovery_s: None, probability: None, basis: "imagined".into() },
         notes: Vec::new(),
         export: None,
+        onset: crate::model::plan::Onset::default(),
         created: now,
         expires: now + TimeDelta::minutes(15),
     };

@@ -17,6 +17,7 @@ mod fence;
 #[cfg(feature = "rig")]
 mod rig;
 mod rows;
+mod storm;
 mod undoing;
 mod verifying;
 

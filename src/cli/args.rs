@@ -3,6 +3,7 @@
 use crate::config::load::Overrides;
 use crate::console::command::PaneId;
 use crate::lab::forecast::ForecastArgs;
+use crate::lab::optimize::OptimizeArgs;
 use crate::lab::rootcause::RootcauseArgs;
 use crate::model::mode::Mode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -111,6 +112,8 @@ pub enum LabCmd {
     Rootcause(RootcauseArgs),
     /// Find the critical path of every trace of a file: one JSON object per trace, times in microseconds.
     Traces(TracesArgs),
+    /// Find the best configuration of a space, by formulas or by what was observed: one JSON object.
+    Optimize(OptimizeArgs),
 }
 
 /// Flags of `lab traces`.

@@ -3,6 +3,7 @@
 pub mod anomaly;
 pub mod forecast;
 mod matrix;
+pub mod optimize;
 mod readings;
 pub mod rootcause;
 mod table;

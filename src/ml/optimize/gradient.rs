@@ -82,9 +82,8 @@ fn neighbour(search: &mut Search, at: usize) -> Result<Option<usize>, Stop> {
             point[index] = value;
             if space.allows(&point) {
                 let tried = search.measure(&point, Some(at))?;
-                if search.score(tried) < search.score(best)
-                    || !search.score(best).is_finite() && search.score(tried).is_finite()
-                {
+                let (new, old) = (search.score(tried), search.score(best));
+                if new.is_finite() && (new < old || !old.is_finite()) {
                     best = tried;
                 }
             }

@@ -87,12 +87,12 @@ fn truth((cpu, workers, codec, prefetch): &(f64, f64, String, bool)) -> f64 {
 fn each_phase_tells_its_best_and_the_answer_keeps_every_constraint() {
     let files = Files::new();
     let space = files.write("space.toml", SPACE);
-    let args = ["--evaluations", "150"];
+    let args = ["--evaluations", "40"];
     let told = result(&optimize(&space, "latency", &args));
     let names: Vec<&str> = told["phases"].as_array().unwrap().iter().map(|p| p["phase"].as_str().unwrap()).collect();
     assert_eq!(names, ["random", "gradient", "genetic", "bayesian", "dqn", "polish"]);
     for phase in told["phases"].as_array().unwrap() {
-        assert!(phase["evaluations"].as_u64().unwrap() <= 150, "{phase}");
+        assert!(phase["evaluations"].as_u64().unwrap() <= 40, "{phase}");
         assert!(phase["best"].as_f64().unwrap() >= told["predicted"]["latency"]["value"].as_f64().unwrap() - 1e-9);
         let (cpu, workers, codec, prefetch) = parts(phase);
         assert!(cpu * workers <= 16.0 && (codec != "zstd" || cpu >= 0.5));
@@ -104,7 +104,8 @@ fn each_phase_tells_its_best_and_the_answer_keeps_every_constraint() {
     assert_eq!(told["current"]["predicted"]["latency"]["value"], 56.0);
     assert!(told["phases"][1]["betterThanRandom"].is_boolean());
     let front = told["pareto"].as_array().unwrap();
-    let values = |at: &str| -> Vec<f64> { front.iter().map(|p| p["predicted"][at]["value"].as_f64().unwrap()).collect() };
+    let values =
+        |at: &str| -> Vec<f64> { front.iter().map(|p| p["predicted"][at]["value"].as_f64().unwrap()).collect() };
     assert!(front.len() > 3 && values("latency").is_sorted() && values("cost").is_sorted_by(|a, b| a >= b), "{told}");
 
     let mut again = result(&optimize(&space, "latency", &args));
@@ -138,7 +139,7 @@ fn what_was_observed_takes_the_place_of_formulas_and_nothing_is_said_where_nothi
     let files = Files::new();
     let space = files.write("space.toml", SPACE);
     let data = files.write("data.csv", &observed(60, |held, noise| truth(held) + 0.5 * noise));
-    let told = result(&optimize(&space, "latency", &["--evaluations", "120", "--data", data.to_str().unwrap()]));
+    let told = result(&optimize(&space, "latency", &["--evaluations", "40", "--data", data.to_str().unwrap()]));
     assert_eq!(told["source"], "observations");
     let held_out = &told["models"][0]["heldOut"];
     assert!(held_out["skill"].as_f64().unwrap() > 0.8, "{told}");
@@ -183,11 +184,17 @@ fn what_can_not_be_is_told_with_its_place() {
     };
     let says = |path: &Path, objective: &str| refused(&optimize(path, objective, &["--evaluations", "30"]));
     let found = says(&with("cpu * workers <= 16", "cpu * workers > 80"), "latency");
-    assert!(found.contains("no configuration keeps all constraints") && found.contains("cpu * workers > 80"), "{found}");
+    assert!(
+        found.contains("no configuration keeps all constraints") && found.contains("cpu * workers > 80"),
+        "{found}"
+    );
     let found = says(&with("cost <= 9", "cost <= 0"), "latency");
     assert!(found.contains("no configuration that was tried keeps `cost <= 0`"), "{found}");
     let found = says(&with("cost <= 9", "costs <= 9"), "latency");
-    assert!(found.contains("space.toml:2:") && found.contains("key constraints[2]") && found.contains("costs"), "{found}");
+    assert!(
+        found.contains("space.toml:2:") && found.contains("key constraints[2]") && found.contains("costs"),
+        "{found}"
+    );
     let found = says(&with("high = 20", "high = \"twenty\""), "latency");
     assert!(found.contains("space.toml:14:1: key parameters.workers.high"), "{found}");
     let found = says(&with("80 / (cpu * workers)", "sqrt(0 - 1)"), "latency");
@@ -204,7 +211,7 @@ fn a_policy_is_kept_for_the_next_run_and_a_damaged_one_is_refused() {
     let files = Files::new();
     let space = files.write("space.toml", SPACE);
     let policy = files.0.path().join("policy");
-    let args = ["--evaluations", "60", "--policy", policy.to_str().unwrap()];
+    let args = ["--evaluations", "25", "--policy", policy.to_str().unwrap()];
     result(&optimize(&space, "latency", &args));
     let first = std::fs::read(&policy).expect("kept");
     result(&optimize(&space, "latency", &args));

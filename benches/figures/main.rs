@@ -8,6 +8,7 @@ mod demo;
 mod failure;
 mod inside;
 mod learning;
+mod optimize;
 mod process;
 mod program;
 mod pty;
@@ -21,7 +22,7 @@ mod work;
 use report::Report;
 
 /// Name and measurement.
-const FIGURES: [(&str, fn(&mut Report)); 16] = [
+const FIGURES: [(&str, fn(&mut Report)); 17] = [
     ("start", program::first_frame),
     ("memory", work::memory),
     ("large", program::large),
@@ -34,6 +35,7 @@ const FIGURES: [(&str, fn(&mut Report)); 16] = [
     ("speed", demo::speed),
     ("fleet", demo::fleet),
     ("learning", learning::figures),
+    ("optimize", optimize::figures),
     ("failure", failure::foreseen),
     ("traces", traces::received),
     ("insight", traces::analysed),

@@ -32,6 +32,8 @@ pub struct Model<'a> {
     scales: Vec<Option<(f64, f64)>>,
     observed: Option<&'a Observations>,
     notes: Vec<String>,
+    /// Whether what is wanted had a value anywhere.
+    spoke: bool,
 }
 
 impl<'a> Model<'a> {
@@ -50,7 +52,7 @@ impl<'a> Model<'a> {
             }
         }
         let notes = vec!["values are those of the formulas: nobody measured them".to_owned()];
-        Ok(Self { problem, wanted: wanted.clone(), sources, scales: Vec::new(), observed: None, notes })
+        Ok(Self { problem, wanted: wanted.clone(), sources, scales: Vec::new(), observed: None, notes, spoke: false })
     }
 
     /// Every objective by what was observed of it. An error if one that is needed can't be learned.
@@ -81,7 +83,15 @@ impl<'a> Model<'a> {
             }
         }
         notes.push("configurations about which the observations say little were not considered".to_owned());
-        Ok(Self { problem, wanted: wanted.clone(), sources, scales: Vec::new(), observed: Some(told), notes })
+        Ok(Self {
+            problem,
+            wanted: wanted.clone(),
+            sources,
+            scales: Vec::new(),
+            observed: Some(told),
+            notes,
+            spoke: false,
+        })
     }
 
     /// For a balance: sees what objectives can be, so that none counts more for its unit.
@@ -222,7 +232,11 @@ impl<'a> Model<'a> {
     /// Observed configurations that keep the constraints, the best first; for a balance as they came.
     fn ranked(&self) -> Vec<(f64, Vec<f64>)> {
         let Some(observed) = self.observed else { return Vec::new() };
-        let allowed = observed.rows.iter().filter(|row| self.problem.space.allows(&row.point));
+        let kept = |row: &&super::observations::Row| {
+            let all: Vec<f64> = row.point.iter().chain(&row.values).copied().collect();
+            self.problem.space.allows(&row.point) && self.problem.limits.iter().all(|limit| limit.holds(&all))
+        };
+        let allowed = observed.rows.iter().filter(kept);
         let score = |values: &[f64]| {
             if let Wanted::One(at, direction) = &self.wanted { direction.sign() * values[*at] } else { 0.0 }
         };
@@ -248,7 +262,7 @@ impl<'a> Model<'a> {
     /// Why no configuration that was tried may be chosen.
     pub fn why_nothing(&self) -> String {
         let limits: Vec<String> = self.problem.limits.iter().map(|limit| format!("`{}`", limit.text())).collect();
-        match (limits.is_empty(), self.observed.is_some()) {
+        match (limits.is_empty() || !self.spoke, self.observed.is_some()) {
             (true, false) => "the formula gives no number for any configuration that was tried".to_owned(),
             (true, true) => "the observations say too little about every configuration that was tried".to_owned(),
             (false, false) => format!("no configuration that was tried keeps {}", limits.join(" and ")),
@@ -270,7 +284,9 @@ fn needed(problem: &Problem, wanted: &Wanted, at: usize) -> bool {
 impl Objective for Model<'_> {
     fn measure(&mut self, point: &[f64]) -> Outcome {
         let values = self.values(point);
-        let score = if self.within_limits(point, &values) { self.score(&values) } else { f64::NAN };
+        let score = self.score(&values);
+        self.spoke |= score.is_finite();
+        let score = if self.within_limits(point, &values) { score } else { f64::NAN };
         Outcome { score, metrics: values }
     }
 }

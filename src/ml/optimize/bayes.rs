@@ -23,7 +23,7 @@ pub struct Bayes {
 
 impl Default for Bayes {
     fn default() -> Self {
-        Self { first: 10, most: 200, candidates: 400 }
+        Self { first: 10, most: 200, candidates: 200 }
     }
 }
 

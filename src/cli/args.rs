@@ -4,6 +4,7 @@ use crate::config::load::Overrides;
 use crate::console::command::PaneId;
 use crate::lab::forecast::ForecastArgs;
 use crate::lab::optimize::OptimizeArgs;
+use crate::lab::rightsize::RightsizeArgs;
 use crate::lab::rootcause::RootcauseArgs;
 use crate::model::mode::Mode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -114,6 +115,8 @@ pub enum LabCmd {
     Traces(TracesArgs),
     /// Find the best configuration of a space, by formulas or by what was observed: one JSON object.
     Optimize(OptimizeArgs),
+    /// Size requests and limits by recorded usage: one JSON object per container.
+    Rightsize(RightsizeArgs),
 }
 
 /// Flags of `lab traces`.

@@ -5,7 +5,7 @@ use super::{Done, Failure, runtime};
 use crate::lab::anomaly::Task;
 use crate::lab::forecast::ForecastArgs;
 use crate::lab::optimize::OptimizeArgs;
-use crate::lab::{anomaly, forecast, optimize, rootcause, traces};
+use crate::lab::{anomaly, forecast, optimize, rightsize, rootcause, traces};
 use crate::ml::anomaly::Kind;
 use std::io::{BufWriter, ErrorKind, stderr, stdout};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ pub(super) fn run(cmd: &LabCmd) -> Done {
         LabCmd::Anomaly(args) => score(args),
         LabCmd::Rootcause(args) => rootcause::run(args, &mut BufWriter::new(stdout().lock())),
         LabCmd::Optimize(args) => search(args)?,
+        LabCmd::Rightsize(args) => rightsize::run(args, &mut BufWriter::new(stdout().lock()), &mut stderr().lock()),
         LabCmd::Traces(args) => traces::run(&args.file, &mut BufWriter::new(stdout().lock()), &mut stderr().lock()),
     };
     match done {

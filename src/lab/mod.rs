@@ -5,6 +5,7 @@ pub mod forecast;
 mod matrix;
 pub mod optimize;
 mod readings;
+pub mod rightsize;
 pub mod rootcause;
 mod table;
 pub mod traces;

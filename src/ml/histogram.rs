@@ -114,7 +114,10 @@ mod tests {
         for value in [0.5, 1.5, 2.5, 10.0] {
             held.add(value, 1.0, 0.0);
         }
-        assert_eq!([0.2, 0.25, 0.5, 0.75, 0.76, 1.0].map(|share| held.percentile(share)), [1.0, 1.0, 3.0, 3.0, 15.0, 15.0]);
+        assert_eq!(
+            [0.2, 0.25, 0.5, 0.75, 0.76, 1.0].map(|share| held.percentile(share)),
+            [1.0, 1.0, 3.0, 3.0, 15.0, 15.0]
+        );
         held.add(f64::NAN, 1.0, 0.0);
         held.add(-1.0, 1.0, 0.0);
         assert_eq!(held.percentile(1.0), 15.0);

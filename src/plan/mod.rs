@@ -15,6 +15,7 @@ mod memory;
 mod node;
 mod replace;
 mod restart;
+pub mod rightsize;
 mod risk;
 mod rollback;
 mod scale;

@@ -6,7 +6,7 @@ use super::{Resource, Usage};
 const CPU: f64 = 0.95;
 const MEMORY: f64 = 1.15;
 /// Least cores and bytes.
-const LEAST: (f64, f64) = (0.01, 100e6);
+const LEAST: (f64, f64) = (0.01, 100.0 * 1024.0 * 1024.0);
 
 /// Cores rounded up to a thousandth, or bytes rounded up to a mebibyte; nothing without a sample. Per pod a percentile as
 /// Prometheus computes it, the largest of the pods.
@@ -54,9 +54,12 @@ mod tests {
         assert_eq!(recommend(&usage, Resource::Cpu), Some(0.295));
         let mebibytes = recommend(&usage, Resource::Memory).unwrap() / (1024.0 * 1024.0);
         assert_eq!(mebibytes, (300e6 * 1.15 / (1024.0 * 1024.0) as f64).ceil());
-        let idle = Usage { pods: vec![vec![Sample { time: 0.0, cpu: Some(0.0), memory: Some(1.0), throttled: None, killed: false }]], ..Usage::default() };
+        let idle = Usage {
+            pods: vec![vec![Sample { time: 0.0, cpu: Some(0.0), memory: Some(1.0), throttled: None, killed: false }]],
+            ..Usage::default()
+        };
         assert_eq!(recommend(&idle, Resource::Cpu), Some(0.01));
-        assert_eq!(recommend(&idle, Resource::Memory).unwrap() / (1024.0 * 1024.0), 96.0);
+        assert_eq!(recommend(&idle, Resource::Memory).unwrap() / (1024.0 * 1024.0), 100.0);
         assert_eq!(recommend(&Usage::default(), Resource::Cpu), None);
     }
 }

@@ -108,7 +108,9 @@ impl Usage {
         if count < LEAST_SAMPLES {
             return Err(TooLittle::Samples(count));
         }
-        let (first, last) = self.values(resource).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), (time, _)| (a.min(time), b.max(time)));
+        let (first, last) = self
+            .values(resource)
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), (time, _)| (a.min(time), b.max(time)));
         let hours = (last - first) / 3600.0;
         if hours < LEAST_HOURS { Err(TooLittle::Hours(hours)) } else { Ok((first, last, count)) }
     }

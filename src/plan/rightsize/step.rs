@@ -112,7 +112,8 @@ fn censored(usage: &Usage, resource: Resource, peak: f64) -> (bool, Vec<String>)
         Resource::Memory if all().any(|sample| sample.killed) => why.push("it was killed for memory".to_owned()),
         Resource::Cpu => {
             let told: Vec<f64> = all().filter_map(|sample| sample.throttled).collect();
-            let share = told.iter().filter(|throttled| **throttled > THROTTLED).count() as f64 / told.len().max(1) as f64;
+            let share =
+                told.iter().filter(|throttled| **throttled > THROTTLED).count() as f64 / told.len().max(1) as f64;
             // now and then everything is throttled at its start
             if share > 0.05 {
                 why.push(format!("it was throttled in {:.0} % of the samples", 100.0 * share));
@@ -141,7 +142,10 @@ fn next(resource: Resource, request: f64, advice: &Advice) -> (Option<f64>, Stri
         return (None, "what was measured at a limit is no reason to shrink".to_owned());
     }
     if advice.days < WEEK {
-        return (None, format!("less would do, but {:.1} days are too few to shrink by; {WEEK} are needed", advice.days));
+        return (
+            None,
+            format!("less would do, but {:.1} days are too few to shrink by; {WEEK} are needed", advice.days),
+        );
     }
     let next = rounded(resource, down.max(request * (1.0 - most / 2.0)));
     if next >= request {
@@ -182,7 +186,13 @@ mod tests {
     /// Samples every five minutes.
     fn usage(days: f64, cpu: f64, memory: f64) -> Usage {
         let count = (days * 288.0) as u32 + 1;
-        let sample = |at: u32| Sample { time: f64::from(at) * 300.0, cpu: Some(cpu), memory: Some(memory), throttled: Some(0.0), killed: false };
+        let sample = |at: u32| Sample {
+            time: f64::from(at) * 300.0,
+            cpu: Some(cpu),
+            memory: Some(memory),
+            throttled: Some(0.0),
+            killed: false,
+        };
         Usage { pods: vec![(0..count).map(sample).collect()], containers: 1, replicas: 4, ..Usage::default() }
     }
 
@@ -229,7 +239,11 @@ mod tests {
         let held = Usage { cpu: asks(2.0, 4.0), hpa: (true, false), ..usage(14.0, 0.5, MIB) };
         let advice = advise(&held, Resource::Cpu).unwrap();
         assert!(advice.new_request.is_none() && advice.saving.is_none());
-        assert!(advice.why.iter().any(|why| why.contains("75 % of it would make its utilisation 1.33 times")), "{:?}", advice.why);
+        assert!(
+            advice.why.iter().any(|why| why.contains("75 % of it would make its utilisation 1.33 times")),
+            "{:?}",
+            advice.why
+        );
     }
 
     #[test]

@@ -5,10 +5,10 @@ use crate::ml::histogram::{Decaying, Options};
 use serde::Serialize;
 
 const DAY: f64 = 86_400.0;
-/// Least weight of a CPU sample; otherwise it weighs what was requested.
-const LEAST_WEIGHT: f64 = 0.1;
-const CPU: Options = Options { most: 1000.0, first: 0.01, ratio: 1.05, epsilon: 0.001 * LEAST_WEIGHT, half_life: DAY };
-const MEMORY: Options = Options { most: 1e12, first: 1e7, ratio: 1.05, epsilon: 0.001 * LEAST_WEIGHT, half_life: DAY };
+/// What a CPU sample weighs; buckets below a thousandth of it are empty.
+const WEIGHT: f64 = 0.1;
+const CPU: Options = Options { most: 1000.0, first: 0.01, ratio: 1.05, epsilon: 0.001 * WEIGHT, half_life: DAY };
+const MEMORY: Options = Options { most: 1e12, first: 1e7, ratio: 1.05, epsilon: 0.001 * WEIGHT, half_life: DAY };
 /// Share of the weight that the target, and the bounds, cover.
 const TARGET: f64 = 0.9;
 const BOUNDS: (f64, f64) = (0.5, 0.95);
@@ -39,10 +39,9 @@ pub fn recommend(usage: &Usage, resource: Resource) -> Option<Recommended> {
     for pod in &usage.pods {
         match resource {
             Resource::Cpu => {
-                let weight = usage.cpu.request.unwrap_or(0.0).max(LEAST_WEIGHT);
                 for sample in pod {
                     if let Some(value) = resource.of(sample) {
-                        held.add(value, weight, sample.time);
+                        held.add(value, WEIGHT, sample.time);
                     }
                 }
             }
@@ -52,8 +51,10 @@ pub fn recommend(usage: &Usage, resource: Resource) -> Option<Recommended> {
     if held.is_empty() {
         return None;
     }
+    // of CPU's samples, whatever the resource, as there
+    let told = if usage.values(Resource::Cpu).next().is_some() { Resource::Cpu } else { resource };
     let (mut first, mut last, mut count) = (f64::INFINITY, f64::NEG_INFINITY, 0usize);
-    for (time, _) in usage.values(resource) {
+    for (time, _) in usage.values(told) {
         (first, last, count) = (first.min(time), last.max(time), count + 1);
     }
     let confidence = ((last - first) / DAY).min(count as f64 / (24.0 * 60.0));
@@ -73,20 +74,29 @@ fn factors(confidence: f64) -> (f64, f64) {
     ((1.0 + 0.001 / confidence).powi(-2), 1.0 + 1.0 / confidence)
 }
 
-/// Memory counts by its peak in each day since the first sample; a kill counts as a sample of what would have been needed.
+/// Memory counts by its peak in each day since the first sample; a kill counts as a sample of what would have been needed,
+/// which is told by what was used and not by earlier kills.
 fn peaks(pod: &[Sample], request: f64, mut add: impl FnMut(f64, f64)) {
-    let (mut end, mut peak) = (f64::NEG_INFINITY, 0.0f64);
+    let (mut end, mut used, mut peak) = (f64::NEG_INFINITY, 0.0f64, 0.0f64);
     for sample in pod {
         let Some(value) = Resource::Memory.of(sample).or(sample.killed.then_some(0.0)) else { continue };
-        if sample.time >= end {
-            if peak > 0.0 {
-                add(peak, end);
-            }
-            end = if end.is_finite() { end + (((sample.time - end) / DAY).floor() + 1.0) * DAY } else { sample.time + DAY };
-            peak = if sample.killed { peak } else { 0.0 };
+        // before the kill: in the interval in which it ran
+        if sample.killed {
+            peak = peak.max(needed(request, used));
         }
-        let used = if sample.killed { needed(request, peak.max(value)) } else { value };
-        peak = peak.max(used);
+        if sample.time >= end {
+            if end.is_finite() {
+                if peak > 0.0 {
+                    add(peak, end);
+                }
+                end += (((sample.time - end) / DAY).floor() + 1.0) * DAY;
+                (used, peak) = (0.0, 0.0);
+            } else {
+                end = sample.time + DAY;
+            }
+        }
+        used = used.max(value);
+        peak = peak.max(value);
     }
     if peak > 0.0 {
         add(peak, end);
@@ -101,7 +111,6 @@ pub fn needed(request: f64, peak: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Asked;
     use super::*;
 
     const MIB: f64 = 1024.0 * 1024.0;
@@ -155,7 +164,8 @@ mod tests {
     #[test]
     fn memory_counts_by_daily_peaks_and_a_kill_by_what_was_needed() {
         let mut seen = Vec::new();
-        let mut pod: Vec<Sample> = (0..72).map(|hour| sample(f64::from(hour) * 3600.0, 0.1, 100.0 + f64::from(hour % 24))).collect();
+        let mut pod: Vec<Sample> =
+            (0..72).map(|hour| sample(f64::from(hour) * 3600.0, 0.1, 100.0 + f64::from(hour % 24))).collect();
         peaks(&pod, 0.0, |peak, time| seen.push((peak, time)));
         assert_eq!(seen, [(123.0, DAY), (123.0, 2.0 * DAY), (123.0, 3.0 * DAY)]);
         assert_eq!(needed(400.0 * MIB, 300.0 * MIB), 500.0 * MIB);
@@ -164,14 +174,5 @@ mod tests {
         seen.clear();
         peaks(&pod, 0.0, |peak, time| seen.push((peak, time)));
         assert!(seen[0].0 == 123.0 && seen[1].0 >= 100.0 * MIB && seen[2].0 == 123.0, "{seen:?}");
-    }
-
-    #[test]
-    fn what_was_requested_weighs_samples() {
-        // the same samples: with any one request all weigh alike, so the target stays
-        let pod: Vec<Sample> = (0..300).map(|at| sample(f64::from(at) * 60.0, 0.1 + f64::from(at % 10) * 0.1, MIB)).collect();
-        let asks = |request| Usage { cpu: Asked { request: Some(request), limit: None }, ..usage(pod.clone()) };
-        let targets = [0.05, 2.0].map(|request| recommend(&asks(request), Resource::Cpu).unwrap().target);
-        assert!((targets[0] - targets[1]).abs() < 1e-12);
     }
 }

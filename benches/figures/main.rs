@@ -9,6 +9,7 @@ mod failure;
 mod healing;
 mod inside;
 mod learning;
+mod optimize;
 mod process;
 mod program;
 mod pty;
@@ -35,6 +36,7 @@ const FIGURES: [(&str, fn(&mut Report)); 17] = [
     ("speed", demo::speed),
     ("fleet", demo::fleet),
     ("learning", learning::figures),
+    ("optimize", optimize::figures),
     ("failure", failure::foreseen),
     ("traces", traces::received),
     ("insight", traces::analysed),

@@ -3,6 +3,8 @@
 use crate::config::load::Overrides;
 use crate::console::command::PaneId;
 use crate::lab::forecast::ForecastArgs;
+use crate::lab::optimize::OptimizeArgs;
+use crate::lab::rightsize::RightsizeArgs;
 use crate::lab::rootcause::RootcauseArgs;
 use crate::model::mode::Mode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -111,6 +113,10 @@ pub enum LabCmd {
     Rootcause(RootcauseArgs),
     /// Find the critical path of every trace of a file: one JSON object per trace, times in microseconds.
     Traces(TracesArgs),
+    /// Find the best configuration of a space, by formulas or by what was observed: one JSON object.
+    Optimize(OptimizeArgs),
+    /// Size requests and limits by recorded usage: one JSON object per container.
+    Rightsize(RightsizeArgs),
 }
 
 /// Flags of `lab traces`.

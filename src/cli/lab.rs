@@ -4,7 +4,8 @@ use super::args::{AnomalyArgs, LabCmd};
 use super::{Done, Failure, runtime};
 use crate::lab::anomaly::Task;
 use crate::lab::forecast::ForecastArgs;
-use crate::lab::{anomaly, forecast, rootcause, traces};
+use crate::lab::optimize::OptimizeArgs;
+use crate::lab::{anomaly, forecast, optimize, rightsize, rootcause, traces};
 use crate::ml::anomaly::Kind;
 use std::io::{BufWriter, ErrorKind, stderr, stdout};
 use std::sync::Arc;
@@ -15,6 +16,8 @@ pub(super) fn run(cmd: &LabCmd) -> Done {
         LabCmd::Forecast(args) => predict(args)?,
         LabCmd::Anomaly(args) => score(args),
         LabCmd::Rootcause(args) => rootcause::run(args, &mut BufWriter::new(stdout().lock())),
+        LabCmd::Optimize(args) => search(args)?,
+        LabCmd::Rightsize(args) => rightsize::run(args, &mut BufWriter::new(stdout().lock()), &mut stderr().lock()),
         LabCmd::Traces(args) => traces::run(&args.file, &mut BufWriter::new(stdout().lock()), &mut stderr().lock()),
     };
     match done {
@@ -24,8 +27,8 @@ pub(super) fn run(cmd: &LabCmd) -> Done {
     }
 }
 
-/// Ctrl-C ends the computation, not only the process: threads are joined and nothing half is printed.
-fn predict(args: &ForecastArgs) -> Result<anyhow::Result<()>, Failure> {
+/// Set by Ctrl-C, as long as the runtime is there.
+fn interrupted() -> Result<(tokio::runtime::Runtime, Arc<AtomicBool>), Failure> {
     let cancel = Arc::new(AtomicBool::new(false));
     let (runtime, told) = (runtime()?, cancel.clone());
     runtime.spawn(async move {
@@ -33,6 +36,18 @@ fn predict(args: &ForecastArgs) -> Result<anyhow::Result<()>, Failure> {
             told.store(true, Ordering::Relaxed);
         }
     });
+    Ok((runtime, cancel))
+}
+
+/// Ctrl-C ends the search and prints what was found until then.
+fn search(args: &OptimizeArgs) -> Result<anyhow::Result<()>, Failure> {
+    let (_runtime, cancel) = interrupted()?;
+    Ok(optimize::run(args, &mut BufWriter::new(stdout().lock()), &mut stderr().lock(), &cancel))
+}
+
+/// Ctrl-C ends the computation, not only the process: threads are joined and nothing half is printed.
+fn predict(args: &ForecastArgs) -> Result<anyhow::Result<()>, Failure> {
+    let (_runtime, cancel) = interrupted()?;
     Ok(forecast::run(args, &mut BufWriter::new(stdout().lock()), &mut stderr(), &cancel))
 }
 

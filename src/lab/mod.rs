@@ -3,7 +3,9 @@
 pub mod anomaly;
 pub mod forecast;
 mod matrix;
+pub mod optimize;
 mod readings;
+pub mod rightsize;
 pub mod rootcause;
 mod table;
 pub mod traces;

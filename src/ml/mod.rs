@@ -8,6 +8,7 @@ pub mod explain;
 pub mod forecast;
 pub mod forest;
 pub mod gp;
+pub mod histogram;
 pub mod iforest;
 pub mod lag;
 pub mod model_file;

@@ -16,6 +16,7 @@ mod memory;
 mod node;
 mod replace;
 mod restart;
+pub mod rightsize;
 mod risk;
 mod rollback;
 mod scale;

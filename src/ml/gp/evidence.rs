@@ -12,8 +12,8 @@ const NOISE: (f64, f64) = (-18.0, 0.5);
 const PRIOR_LENGTH: (f64, f64) = (-0.5, 1.2);
 const PRIOR_SIGNAL: (f64, f64) = (0.5, 1.5);
 const PRIOR_NOISE: (f64, f64) = (-8.0, 3.0);
-/// Most steps of a search.
-const STEPS: usize = 40;
+/// Most steps of a search from nothing, and from what an earlier one found.
+const STEPS: (usize, usize) = (30, 8);
 
 /// The most probable ones; `targets` have mean 0 and spread 1.
 pub fn most_probable(inputs: Inputs, targets: &[f64], start: Option<&Hyper>, go: &dyn Fn() -> bool) -> Hyper {
@@ -22,6 +22,7 @@ pub fn most_probable(inputs: Inputs, targets: &[f64], start: Option<&Hyper>, go:
     let usual = vec![PRIOR_LENGTH.0; groups].into_iter().chain([0.0, -6.0]).collect::<Vec<f64>>();
     let short = vec![PRIOR_LENGTH.0 - 1.0; groups].into_iter().chain([0.0, -2.0]).collect();
     let warm = start.map(|held| held.lengths.iter().copied().chain([held.signal, held.noise]).collect::<Vec<f64>>());
+    let steps = if warm.is_some() { STEPS.1 } else { STEPS.0 };
     let starts = match warm.filter(|warm| warm.len() == groups + 2) {
         Some(warm) => vec![warm],
         None => vec![usual.clone(), short],
@@ -29,7 +30,7 @@ pub fn most_probable(inputs: Inputs, targets: &[f64], start: Option<&Hyper>, go:
     let bounds: Vec<(f64, f64)> = vec![LENGTH; groups].into_iter().chain([SIGNAL, NOISE]).collect();
     let mut climb = Climb { evidence: &evidence, go, slopes: Vec::new(), best: (f64::INFINITY, usual) };
     for mut at in starts {
-        descend(&mut climb, &mut at, &bounds, 1e-3, STEPS);
+        descend(&mut climb, &mut at, &bounds, 1e-3, steps);
     }
     let mut best = climb.best;
     let noise = best.1.pop().unwrap_or(PRIOR_NOISE.0);

@@ -20,7 +20,11 @@ impl Learner {
     /// A net of the shape, which must be one that can be built and have no LSTM layers, that knows nothing yet; learns
     /// from at most `batch` rows at once.
     pub fn new(shape: &Shape, batch: usize, seed: u64) -> Self {
-        let weights = Layers::initial(shape, &mut Random(seed));
+        let mut weights = Layers::initial(shape, &mut Random(seed));
+        // outputs begin near 0: what is not known yet must not look good
+        let last = Layers::sizes(shape).iter().rev().take(2).map(|(rows, columns)| rows * columns).sum::<usize>();
+        let from = weights.len() - last;
+        weights[from..].iter_mut().for_each(|weight| *weight *= 0.1);
         Self::with(shape.clone(), weights, batch)
     }
 

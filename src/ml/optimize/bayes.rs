@@ -23,7 +23,7 @@ pub struct Bayes {
 
 impl Default for Bayes {
     fn default() -> Self {
-        Self { first: 10, most: 200, candidates: 400 }
+        Self { first: 10, most: 200, candidates: 200 }
     }
 }
 
@@ -50,7 +50,7 @@ impl Bayes {
                         search.history().iter().flat_map(|state| encoding.row(search.space(), &state.point)).collect();
                     let inputs = Inputs { rows: &rows, groups: encoding.groups() };
                     // lengths change slowly once there are many rows
-                    let gp = match hyper.clone().filter(|_| fitted > 0 && count < fitted + 1 + fitted / 8) {
+                    let gp = match hyper.clone().filter(|_| fitted > 0 && count < fitted + 1 + fitted / 5) {
                         Some(held) => Gp::with(inputs, &targets, held),
                         None => Gp::fit(inputs, &targets, hyper.as_ref(), &|| search.check().is_ok()),
                     };

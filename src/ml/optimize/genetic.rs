@@ -74,7 +74,8 @@ impl Genetic {
                 *place = other;
             }
         }
-        let spread = self.mutation * 10f64.powf(-3.0 * random.unit());
+        // half of the children leap
+        let spread = self.mutation * if random.unit() < 0.5 { 1.0 } else { 10f64.powf(-3.0 * random.unit()) };
         change(held, &mut places, spread, self.mutation, random); // a child that is its mother would teach nothing
         held.toward(from, &places)
     }

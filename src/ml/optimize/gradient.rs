@@ -12,6 +12,8 @@ use crate::ml::random::Random;
 const STEP: f64 = 1.5e-8;
 /// Slope below which a search has arrived.
 const FLAT: f64 = 1e-9;
+/// Random points of which the best begins a descent.
+const DRAWN: usize = 8;
 /// Points in a row that were measured before, after which a descent goes nowhere.
 const STUCK: usize = 200;
 /// Most steps of a descent.
@@ -35,7 +37,7 @@ impl Phase for Gradient {
             let start = self.start.clone().filter(|point| search.space().allows(point));
             let mut from = match start.or_else(|| search.best().map(|best| best.point.clone())) {
                 Some(point) => point,
-                None => search.draw(&mut random)?,
+                None => promising(search, &mut random)?,
             };
             for round in 0usize.. {
                 let before = search.history().len();
@@ -53,7 +55,7 @@ impl Phase for Gradient {
                             near.iter().map(|place| (place + 0.1 * normal(&mut random)).clamp(0.0, 1.0)).collect();
                         search.space().toward(&best.point.clone(), &moved)
                     }
-                    None => search.draw(&mut random)?,
+                    None => promising(search, &mut random)?,
                 };
                 // a space without numbers may propose the same again and again: measuring counts that
                 search.measure(&from, None)?;
@@ -62,6 +64,20 @@ impl Phase for Gradient {
         };
         descend().err().unwrap_or(Stop::Done)
     }
+}
+
+/// The best of a few random points: descents from bad ones end in bad places.
+fn promising(search: &mut Search, random: &mut Random) -> Result<Vec<f64>, Stop> {
+    let mut best: Option<usize> = None;
+    for _ in 0..DRAWN {
+        let point = search.draw(random)?;
+        let at = search.measure(&point, None)?;
+        let (new, old) = (search.score(at), best.map_or(f64::INFINITY, |best| search.score(best)));
+        if best.is_none() || new.is_finite() && (new < old || !old.is_finite()) {
+            best = Some(at);
+        }
+    }
+    best.map_or_else(|| search.draw(random), |at| Ok(search.history()[at].point.clone()))
 }
 
 /// The best of the ways one value that is no continuous number can change, if it is better.
@@ -82,9 +98,8 @@ fn neighbour(search: &mut Search, at: usize) -> Result<Option<usize>, Stop> {
             point[index] = value;
             if space.allows(&point) {
                 let tried = search.measure(&point, Some(at))?;
-                if search.score(tried) < search.score(best)
-                    || !search.score(best).is_finite() && search.score(tried).is_finite()
-                {
+                let (new, old) = (search.score(tried), search.score(best));
+                if new.is_finite() && (new < old || !old.is_finite()) {
                     best = tried;
                 }
             }

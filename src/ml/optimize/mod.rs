@@ -32,6 +32,16 @@ pub trait Phase {
     fn run(&mut self, search: &mut Search, seed: u64) -> Stop;
 }
 
+impl<P: Phase + ?Sized> Phase for &mut P {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn run(&mut self, search: &mut Search, seed: u64) -> Stop {
+        (**self).run(search, seed)
+    }
+}
+
 /// Points drawn at random: what every other phase has to be better than.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RandomSearch;

@@ -64,12 +64,14 @@ impl Found {
     }
 }
 
-/// Searches with random points, with each phase from nothing, and at last by slopes from the best of all. `report` hears
-/// of every measurement. An error if no configuration keeps the constraints.
+/// Searches with random points, with each phase, and at last by slopes from the best of all. Each begins with the allowed
+/// ones of `starts` and knows nothing of what the others found. `report` hears of every measurement. An error if no
+/// configuration keeps the constraints.
 pub fn run(
     space: &Space,
     objective: &mut dyn Objective,
-    phases: &mut [Box<dyn Phase>],
+    phases: &mut [Box<dyn Phase + '_>],
+    starts: &[Vec<f64>],
     budget: Budget,
     report: &mut dyn FnMut(&'static str, Progress),
 ) -> Result<Found, NothingAllowed> {
@@ -84,7 +86,12 @@ pub fn run(
         let mut heard = |progress| report(name, progress);
         let mut search = Search::new(space, &mut *objective, limits, &mut heard);
         // every phase has its own luck
-        let ended = phase.run(&mut search, budget.seed.wrapping_add(0x51_7c_c1 * done.len() as u64));
+        let seed = budget.seed.wrapping_add(0x51_7c_c1 * done.len() as u64);
+        let begun = starts
+            .iter()
+            .filter(|start| space.allows(start))
+            .try_for_each(|start| search.measure(start, None).map(|_| ()));
+        let ended = begun.err().unwrap_or_else(|| phase.run(&mut search, seed));
         let (best, converged) = (search.best_at(), search.converged());
         let history = search.into_history();
         let told = Told { name, history, best, to_beat: None, adds: false, converged, ended, took: start.elapsed() };

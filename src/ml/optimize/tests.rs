@@ -137,7 +137,7 @@ fn a_policy_that_was_learned_is_used_by_the_next_run_and_one_of_another_space_is
 fn contradictions_are_proven_and_thin_regions_are_found() {
     let budget = |cancel| Budget { evaluations: 50, time: Duration::from_secs(600), cancel, seed: 1 };
     let cancel = AtomicBool::new(false);
-    let try_it = |space: &Space| run(space, &mut |_: &[f64]| 0.0, &mut phases(), budget(&cancel), &mut |_, _| {});
+    let try_it = |space: &Space| run(space, &mut |_: &[f64]| 0.0, &mut phases(), &[], budget(&cancel), &mut |_, _| {});
     for constraints in [
         &["replicas > 20"][..],
         &["cpu >= 4", "cpu * replicas < 3"],
@@ -177,13 +177,13 @@ fn a_phase_that_is_no_better_than_as_many_random_measurements_is_told_so() {
     let cancel = AtomicBool::new(false);
     let budget = Budget { evaluations: 60, time: Duration::from_secs(600), cancel: &cancel, seed: 3 };
     let space = mixed(&[]);
-    let flat = run(&space, &mut |_: &[f64]| 4.2, &mut phases(), budget, &mut |_, _| {}).unwrap();
+    let flat = run(&space, &mut |_: &[f64]| 4.2, &mut phases(), &[], budget, &mut |_, _| {}).unwrap();
     assert!(flat.phases.iter().all(|told| !told.adds && told.score() == Some(4.2)));
     let all = functions::all();
     let mut heard = Vec::new();
     let value = all[3].value;
     let mut phases: Vec<Box<dyn Phase>> = vec![Box::new(Gradient::default())];
-    let found = run(&all[3].space, &mut |x: &[f64]| value(x), &mut phases, budget, &mut |name, progress| {
+    let found = run(&all[3].space, &mut |x: &[f64]| value(x), &mut phases, &[], budget, &mut |name, progress| {
         heard.push((name, progress))
     })
     .unwrap();

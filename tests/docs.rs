@@ -29,7 +29,7 @@ fn the_key_reference_is_what_the_program_prints() {
 
 #[test]
 fn the_configuration_reference_has_every_setting_with_its_default() {
-    let source = include_str!("../src/config/settings.rs");
+    let source = concat!(include_str!("../src/config/settings.rs"), include_str!("../src/config/settings/notify.rs"));
     let defaults = toml::Table::try_from(kansole::config::Settings::default()).unwrap();
     let structs = documented(source);
     let mut out = String::from(

@@ -20,14 +20,14 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 const LONG: Duration = Duration::from_secs(90);
 
 fn console(kubeconfig: &Path, state: &Path, actor: &str, hook: &str) -> LoopHandle {
-    let mut settings = Settings::default();
-    settings.notify = vec![Notify {
+    let told = Notify {
         url: Secret(format!("{hook}/{actor}")),
         url_env: None,
         format: NotifyFormat::Json,
         secret_file: None,
         on: Notice::ALL.to_vec(),
-    }];
+    };
+    let mut settings = Settings { notify: vec![told], ..Settings::default() };
     settings.guard.mode = Mode::Auto;
     settings.connection.prometheus = "none".into();
     settings.traces.url = "none".into();

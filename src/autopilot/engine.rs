@@ -308,23 +308,6 @@ impl Engine {
         }
     }
 
-    /// Hears of every change of the Lease.
-    fn follow_lease(&self, session: &Session) {
-        let (fence, notes, cancel) = (session.fence.clone(), self.notes.clone(), session.cancel.clone());
-        tokio::spawn(async move {
-            let mut seen = LeaseView::Unknown;
-            loop {
-                tokio::select! {
-                    () = fence.changed(&seen) => seen = fence.view(),
-                    () = cancel.cancelled() => return,
-                }
-                if notes.send(Note::Lease).await.is_err() {
-                    return;
-                }
-            }
-        });
-    }
-
     /// Makes a new session the present one: its journal, its history, what was in flight.
     fn adopt(&mut self, session: Session, now: Timestamp) {
         let info = session.conn.info.clone();

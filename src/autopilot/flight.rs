@@ -74,7 +74,7 @@ impl Engine {
             kill: session.kill.clone(),
             fence: session.fence.clone(),
             worlds: self.judged.subscribe(),
-            settings: self.options.settings.guard.clone(),
+            settings: Arc::new(self.options.settings.guard.clone()),
             progress,
             cancel: CancellationToken::new(),
             clock: Arc::new(time::now),

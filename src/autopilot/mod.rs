@@ -1,6 +1,7 @@
 //! The loop: owns all state, runs the phases, knows the modes.
 
 mod act;
+mod authority;
 pub mod control;
 mod decide;
 mod details;

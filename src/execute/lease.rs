@@ -46,19 +46,21 @@ struct Kept {
 
 /// Keeps the Lease while it is wanted, and tells who holds it. Clones share it.
 #[derive(Clone)]
-pub struct Fence {
+pub struct Fence(Arc<Inner>);
+
+struct Inner {
     client: Client,
     lease: ObjectRef,
-    identity: Arc<str>,
-    wanted: Arc<watch::Sender<bool>>,
-    kept: Arc<watch::Sender<Kept>>,
+    identity: Box<str>,
+    wanted: watch::Sender<bool>,
+    kept: watch::Sender<Kept>,
 }
 
 impl std::fmt::Debug for Fence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Fence")
-            .field("lease", &self.lease.to_string())
-            .field("identity", &self.identity)
+            .field("lease", &self.0.lease.to_string())
+            .field("identity", &self.0.identity)
             .finish_non_exhaustive()
     }
 }
@@ -71,13 +73,13 @@ impl Fence {
             .split_once('/')
             .filter(|(ns, name)| !ns.is_empty() && !name.is_empty() && !name.contains('/'))
             .ok_or_else(|| format!("guard.lease = {lease:?}: write it as namespace/name"))?;
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
             client,
             lease: ObjectRef::namespaced(Resource::LEASES, namespace, name),
             identity: identity.into(),
-            wanted: Arc::new(watch::channel(false).0),
-            kept: Arc::new(watch::channel(Kept::default()).0),
-        })
+            wanted: watch::channel(false).0,
+            kept: watch::channel(Kept::default()).0,
+        })))
     }
 
     /// As if [`Fence::keep`] had taken it for good.
@@ -85,31 +87,31 @@ impl Fence {
     pub(super) fn held(client: Client, lease: &str, identity: &str) -> Self {
         let fence = Self::new(client, lease, identity).expect("a name");
         let until = Some(Instant::now() + Duration::from_secs(365 * 86_400));
-        fence.kept.send_replace(Kept { view: LeaseView::Mine { since: time::now() }, until });
+        fence.0.kept.send_replace(Kept { view: LeaseView::Mine { since: time::now() }, until });
         fence
     }
 
     /// Whether this kansole wants to act by itself. Wanting begins to take the Lease; no longer wanting gives it back.
     pub fn want(&self, on: bool) {
-        self.wanted.send_if_modified(|wanted| std::mem::replace(wanted, on) != on);
+        self.0.wanted.send_if_modified(|wanted| std::mem::replace(wanted, on) != on);
     }
 
     /// Gives the Lease back and waits until that is done, or for as long as one answer may take: then it runs out.
     pub async fn let_go(&self) {
         self.want(false);
-        let mut kept = self.kept.subscribe();
+        let mut kept = self.0.kept.subscribe();
         let _ = timeout(ANSWER, kept.wait_for(|k| !k.view.is_mine())).await;
     }
 
     /// Who holds it, as of the last look.
     pub fn view(&self) -> LeaseView {
-        self.kept.borrow().view.clone()
+        self.0.kept.borrow().view.clone()
     }
 
     /// Waits until [`Fence::view`] may tell something else than `seen`.
     pub async fn changed(&self, seen: &LeaseView) {
         // The sender lives as long as this handle.
-        let _ = self.kept.subscribe().wait_for(|kept| kept.view != *seen).await;
+        let _ = self.0.kept.subscribe().wait_for(|kept| kept.view != *seen).await;
     }
 
     /// Right before a write of auto: does this kansole still hold the Lease, by its own clock and in the cluster's word?
@@ -129,14 +131,14 @@ impl Fence {
     }
 
     async fn look_again(&self) -> Result<(), String> {
-        let held = || self.kept.borrow().until.is_some_and(|until| Instant::now() < until);
+        let held = || self.0.kept.borrow().until.is_some_and(|until| Instant::now() < until);
         if !held() {
             return Err(format!("this kansole does not hold the Lease {}: {}", self.name(), self.view()));
         }
-        let live = bounded(api::get(&self.client, &self.lease.path())).await;
+        let live = bounded(api::get(&self.0.client, &self.0.lease.path())).await;
         let live = live.map_err(|e| format!("the Lease {} cannot be read: {e}", self.name()))?;
         let holder = live.as_ref().map(holder).unwrap_or_default();
-        if holder != *self.identity {
+        if holder != *self.0.identity {
             return Err(format!(
                 "the Lease {} is held by {}",
                 self.name(),
@@ -148,16 +150,16 @@ impl Fence {
     }
 
     fn name(&self) -> String {
-        format!("{}/{}", self.lease.namespace.as_deref().unwrap_or_default(), self.lease.name)
+        format!("{}/{}", self.0.lease.namespace.as_deref().unwrap_or_default(), self.0.lease.name)
     }
 
     /// Keeps or watches the Lease until cancelled, and then gives it back.
     pub async fn keep(self, cancel: CancellationToken) {
-        let mut wanted = self.wanted.subscribe();
+        let mut wanted = self.0.wanted.subscribe();
         let mut rival = None;
         loop {
             let want = *wanted.borrow_and_update();
-            let kept = self.kept.borrow().clone();
+            let kept = self.0.kept.borrow().clone();
             let next = if want {
                 self.take(&kept, &mut rival).await
             } else {
@@ -166,7 +168,7 @@ impl Fence {
                 }
                 self.watch_it(&mut rival).await
             };
-            self.kept.send_if_modified(|old| {
+            self.0.kept.send_if_modified(|old| {
                 let told = old.view != next.view;
                 *old = next;
                 told
@@ -177,10 +179,10 @@ impl Fence {
                 Ok(()) = wanted.changed() => {}
             }
         }
-        if self.kept.borrow().view.is_mine() {
+        if self.0.kept.borrow().view.is_mine() {
             self.give_back().await;
         }
-        self.kept.send_replace(Kept::default());
+        self.0.kept.send_replace(Kept::default());
     }
 
     /// One attempt to take or renew it.
@@ -190,16 +192,20 @@ impl Fence {
             view: if kept.view.is_mine() { kept.view.clone() } else { LeaseView::Mine { since: time::now() } },
             until: Some(asked + RENEW_DEADLINE),
         };
-        let outcome = match bounded(api::get(&self.client, &self.lease.path())).await {
-            Ok(None) => match bounded(api::create(&self.client, &self.collection(), &self.fresh())).await {
+        let outcome = match bounded(api::get(&self.0.client, &self.0.lease.path())).await {
+            Ok(None) => match bounded(api::create(&self.0.client, &self.collection(), &self.fresh())).await {
                 Ok(_) => return held(),
                 Err(e) => self.trouble(&e),
             },
             Ok(Some(live)) => match self.barred(&live, rival) {
                 Some(other) => return Kept { view: other, until: None },
                 None => {
-                    match bounded(api::replace(&self.client, &self.lease.path(), &Self::renewed(&live, &self.identity)))
-                        .await
+                    match bounded(api::replace(
+                        &self.0.client,
+                        &self.0.lease.path(),
+                        &Self::renewed(&live, &self.0.identity),
+                    ))
+                    .await
                     {
                         Ok(_) => return held(),
                         Err(e) => self.trouble(&e),
@@ -218,7 +224,7 @@ impl Fence {
     /// Somebody else who holds it and has renewed it within its duration.
     fn barred(&self, live: &Value, rival: &mut Option<Rival>) -> Option<LeaseView> {
         let holder = holder(live);
-        if holder.is_empty() || holder == *self.identity {
+        if holder.is_empty() || holder == *self.0.identity {
             *rival = None;
             return None;
         }
@@ -237,7 +243,7 @@ impl Fence {
 
     /// A look by one who does not want it.
     async fn watch_it(&self, rival: &mut Option<Rival>) -> Kept {
-        let view = match bounded(api::get(&self.client, &self.lease.path())).await {
+        let view = match bounded(api::get(&self.0.client, &self.0.lease.path())).await {
             Ok(None) => LeaseView::Free,
             Ok(Some(live)) => self.barred(&live, rival).unwrap_or(LeaseView::Free),
             Err(e) => LeaseView::Failed { why: self.trouble(&e).into() },
@@ -248,25 +254,25 @@ impl Fence {
     /// Lets others take it at once.
     async fn give_back(&self) {
         // From here on nothing of ours may rest on it, whether the server hears of it or not.
-        self.kept.send_modify(|kept| kept.until = None);
-        if let Ok(Some(live)) = bounded(api::get(&self.client, &self.lease.path())).await
-            && holder(&live) == *self.identity
-            && let Err(e) = bounded(api::replace(&self.client, &self.lease.path(), &Self::renewed(&live, ""))).await
+        self.0.kept.send_modify(|kept| kept.until = None);
+        if let Ok(Some(live)) = bounded(api::get(&self.0.client, &self.0.lease.path())).await
+            && holder(&live) == *self.0.identity
+            && let Err(e) = bounded(api::replace(&self.0.client, &self.0.lease.path(), &Self::renewed(&live, ""))).await
         {
             tracing::warn!("the Lease {} was not given back, it runs out by itself: {e}", self.name());
         }
     }
 
     fn collection(&self) -> String {
-        self.lease.resource.path(self.lease.namespace.as_deref(), None)
+        self.0.lease.resource.path(self.0.lease.namespace.as_deref(), None)
     }
 
     fn fresh(&self) -> Value {
         let now = stamp();
         json!({
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-            "metadata": {"name": self.lease.name, "namespace": self.lease.namespace},
-            "spec": {"holderIdentity": self.identity, "leaseDurationSeconds": DURATION.as_secs(), "acquireTime": now,
+            "metadata": {"name": self.0.lease.name, "namespace": self.0.lease.namespace},
+            "spec": {"holderIdentity": self.0.identity, "leaseDurationSeconds": DURATION.as_secs(), "acquireTime": now,
                 "renewTime": now, "leaseTransitions": 0},
         })
     }

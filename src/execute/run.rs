@@ -44,7 +44,7 @@ pub struct Deps {
     /// The world as it goes on.
     pub worlds: watch::Receiver<View>,
     /// Times and limits.
-    pub settings: settings::Guard,
+    pub settings: Arc<settings::Guard>,
     /// Every change of the item, as it happens.
     pub progress: mpsc::Sender<Progress>,
     /// kansole is being closed.

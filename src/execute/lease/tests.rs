@@ -22,7 +22,7 @@ impl Console {
     async fn until(&self, what: impl Fn(&LeaseView) -> bool) -> Duration {
         let began = Instant::now();
         let limit = Duration::from_secs(120);
-        let kept = self.fence.kept.subscribe().wait_for(|k| what(&k.view)).await.map(|_| ());
+        let kept = self.fence.0.kept.subscribe().wait_for(|k| what(&k.view)).await.map(|_| ());
         assert!(kept.is_ok() && began.elapsed() < limit);
         began.elapsed()
     }

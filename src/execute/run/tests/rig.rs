@@ -64,7 +64,7 @@ fn deps(client: &kube::Client, path: &'static str, dir: &std::path::Path) -> (De
         kill,
         fence: crate::execute::Fence::new(client.clone(), "default/kansole-auto", "rig").unwrap(),
         worlds: receiver,
-        settings,
+        settings: Arc::new(settings),
         progress,
         cancel: CancellationToken::new(),
         clock: Arc::new(time::now),

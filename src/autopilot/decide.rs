@@ -33,7 +33,7 @@ impl Engine {
             .filter(|i| i.preview.as_ref().is_some_and(|p| p.refused.is_none()))
             .cloned()
             .collect();
-        ready.sort_by(|a, b| self.urgency(&b.proposal).cmp(&self.urgency(&a.proposal)));
+        ready.sort_by_key(|i| Reverse(self.urgency(&i.proposal)));
         for item in ready {
             let (id, hash) = (item.proposal.id.clone(), item.proposal.hash.clone());
             match self.approve(&id, Approval { by: AUTO.into(), at: now, hash }) {

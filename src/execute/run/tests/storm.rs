@@ -138,11 +138,11 @@ fn weather(stage: &Stage, shared: &Arc<Mutex<Shared>>, mut dice: Dice) {
             down_for -= 1;
             return (Mishap::LoseRequest, delay);
         }
-        if !write && path.contains("/deployments/") && dice.one_in(120) {
+        if !write && path.contains("/deployments/") && dice.one_in(40) {
             kill.set(true);
             shared.pulled = true;
         }
-        let mishap = match dice.below(if write { 24 } else { 120 }) {
+        let mishap = match dice.below(if write { 12 } else { 30 }) {
             0 => Mishap::Refuse(429, "too many requests"),
             1 => Mishap::Refuse(500, "etcdserver: request timed out"),
             2 => Mishap::Refuse(503, "the server is starting"),
@@ -302,7 +302,7 @@ async fn round(seed: u64) -> Result<Round, String> {
             let mut s = shared.lock().unwrap();
             (s.pulled, s.calm) = (false, life >= CALM);
             s.kill_in = (life < CALM && dice.one_in(2)).then(|| dice.below(24));
-            s.full_for = if dice.one_in(8) { dice.below(4) } else { 0 };
+            s.full_for = if dice.one_in(6) { dice.below(4) } else { 0 };
         }
         let journal = Arc::new(Journal::open(&path).map_err(|e| format!("life {life}: {e}"))?);
         if Journal::open(&path).is_ok() {
@@ -313,16 +313,15 @@ async fn round(seed: u64) -> Result<Round, String> {
             cancel: CancellationToken::new(),
             ..stage.deps.clone()
         };
-        let task = match permit.take() {
-            Some(permit) => tokio::spawn(run(permit, deps)),
-            None => {
-                let Some(item) = journal.in_flight().map_err(|e| e.to_string())?.pop() else { break };
-                (case.item, case.actor, case.now) = (item, Actor::Person, stage.now());
-                (case.killed, case.read_only) = (None, None);
-                case.snapshot = snapshot(stage.now(), healed());
-                let leave = guard.permit_resume(&case.request()).map_err(|e| format!("not taken up: {e:?}"))?;
-                tokio::spawn(resume(leave, deps))
-            }
+        let task = if let Some(permit) = permit.take() {
+            tokio::spawn(run(permit, deps))
+        } else {
+            let Some(item) = journal.in_flight().map_err(|e| e.to_string())?.pop() else { break };
+            (case.item, case.actor, case.now) = (item, Actor::Person, stage.now());
+            (case.killed, case.read_only) = (None, None);
+            case.snapshot = snapshot(stage.now(), healed());
+            let leave = guard.permit_resume(&case.request()).map_err(|e| format!("not taken up: {e:?}"))?;
+            tokio::spawn(resume(leave, deps))
         };
         shared.lock().unwrap().victim = Some(task.abort_handle());
         match task.await {

@@ -20,6 +20,9 @@ const TOLERANCE: f64 = 0.1;
 /// Share of the memory limit from which a kill is near.
 const NEAR_LIMIT: f64 = 0.95;
 
+/// Right after a rollout use and base are of two templates, and a process that starts uses what it will not use later.
+const SETTLED: TimeDelta = TimeDelta::minutes(5);
+
 /// Demand is averaged over this.
 const WINDOW: TimeDelta = TimeDelta::minutes(3);
 
@@ -27,7 +30,12 @@ const WINDOW: TimeDelta = TimeDelta::minutes(3);
 pub fn find(scene: &Scene<'_>, workload: &Workload) -> Vec<Draft> {
     let scalable =
         matches!(workload.key.kind, WorkloadKind::Deployment | WorkloadKind::StatefulSet | WorkloadKind::ReplicaSet);
-    if !scalable || workload.replicas.desired == 0 || !scene.metrics_fresh() || hpa_has_room(scene, workload) {
+    if !scalable
+        || workload.replicas.desired == 0
+        || !scene.metrics_fresh()
+        || hpa_has_room(scene, workload)
+        || workload.revisions.first().is_some_and(|r| scene.within(Some(r.created), SETTLED))
+    {
         return Vec::new();
     }
     let mut found: Vec<(f64, Draft)> = [Signal::Cpu, Signal::Memory]

@@ -10,6 +10,7 @@ use crate::model::mode::Mode;
 use crate::model::plan::ActionId;
 use crate::model::time;
 use crate::model::time::Timestamp;
+use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ impl Engine {
         let result = match command {
             Command::Approve { id, hash } => self.approve(&id, Approval { by: actor, at: now, hash }),
             Command::Reject { id, reason } => self.reject(&id, &actor, reason, now),
+            Command::Snooze { id, minutes } => self.snooze(&id, minutes, now),
             Command::Revert { id } => self.revert(&id),
             Command::SetMode { mode } => {
                 let text = self.control.set_mode(mode);
@@ -93,6 +95,19 @@ impl Engine {
         self.write_item(Kind::Rejected, &item, json!({ "by": actor, "reason": reason }));
         self.planning.mute(&item.proposal.finding, None, format!("rejected by {actor}: {reason}"));
         Ok(format!("{id} rejected"))
+    }
+
+    /// Not now: the proposal is withdrawn, and its finding planned again after a while.
+    fn snooze(&mut self, id: &ActionId, minutes: u32, now: Timestamp) -> CommandResult {
+        let item = self.item(id)?;
+        if !item.pending() {
+            return Err(format!("{id} does not wait for a decision: it is {}", item.state.word()));
+        }
+        let until = now + TimeDelta::minutes(i64::from(minutes.clamp(1, 24 * 60)));
+        let why = format!("snoozed by {} until {}", self.options.actor, until.format("%H:%M UTC"));
+        self.planning.mute(&item.proposal.finding, Some(until), why.clone());
+        self.withdraw(&why, |p| p.id != *id, now);
+        Ok(format!("{id} {why}"))
     }
 
     /// Undo for the operator. An action that is still being verified is stopped first, so that its target

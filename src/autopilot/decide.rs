@@ -5,10 +5,12 @@ use super::world::Level;
 use crate::execute::guard::{AUTO, Guard};
 use crate::execute::{self, Actor, Request, Surroundings};
 use crate::model::action::{Approval, Preview, QueueItem};
+use crate::model::finding::Severity;
 use crate::model::plan::{ActionId, Proposal, Right};
 use crate::model::time;
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,26 +18,36 @@ use std::sync::Arc;
 const RIGHTS_AGE: TimeDelta = TimeDelta::seconds(120);
 
 impl Engine {
-    /// In auto mode, approves what no gate holds back, oldest first; the guard decides again for each.
+    /// In auto mode, approves what no gate holds back; the guard decides again for each. First what is worst, then what
+    /// likelier helps, then what recovers sooner, then what waits longer.
     pub(super) fn act_alone(&mut self, now: Timestamp) {
         if !self.control.may_act_alone() {
             return;
         }
         self.review(now);
-        let ready: Vec<(ActionId, String)> = self
+        let mut ready: Vec<Arc<QueueItem>> = self
             .queue
             .items()
             .iter()
             .filter(|i| i.pending() && i.blocked.is_empty() && i.proposal.plan.writes())
             .filter(|i| i.preview.as_ref().is_some_and(|p| p.refused.is_none()))
-            .map(|i| (i.proposal.id.clone(), i.proposal.hash.clone()))
+            .cloned()
             .collect();
-        for (id, hash) in ready {
+        ready.sort_by_key(|i| Reverse(self.urgency(&i.proposal)));
+        for item in ready {
+            let (id, hash) = (item.proposal.id.clone(), item.proposal.hash.clone());
             match self.approve(&id, Approval { by: AUTO.into(), at: now, hash }) {
                 Ok(text) => self.control.say(Level::Info, format!("auto: {text}"), now),
                 Err(why) => self.control.say(Level::Warning, format!("auto: {why}"), now),
             }
         }
+    }
+
+    /// What auto does first: the larger the sooner.
+    fn urgency(&self, p: &Proposal) -> (Option<Severity>, u32, Reverse<u32>, Reverse<Timestamp>) {
+        let severity = self.findings.iter().find(|f| f.id == p.finding).map(|f| f.severity);
+        let chance = p.effect.probability.map_or(0, |share| (share.clamp(0.0, 1.0) * 1000.0) as u32);
+        (severity, chance, Reverse(p.effect.recovery_s.unwrap_or(u32::MAX)), Reverse(p.created))
     }
 
     /// Asks the guard why each pending proposal could not run now, for the screen and for auto mode.

@@ -19,6 +19,7 @@ use crate::model::dossier::Dossier;
 use crate::model::finding::{Finding, FindingId};
 use crate::model::incident::Incidents;
 use crate::model::journal::Kind;
+use crate::model::pipeline::Pipeline;
 use crate::model::plan::{ActionId, Right};
 use crate::model::service::TraceInsight;
 use crate::model::snapshot::Snapshot;
@@ -96,6 +97,7 @@ pub(super) struct Engine {
     pub(super) reasoning: Reasoning,
     pub(super) dossiers: HashMap<FindingId, Arc<Dossier>>,
     pub(super) history: History,
+    pub(super) pipeline: Arc<Pipeline>,
     pub(super) rights: BTreeMap<Right, (bool, Timestamp)>,
     pub(super) flights: HashMap<ActionId, Flight>,
     /// Actions to undo as soon as they have stopped.
@@ -159,6 +161,7 @@ impl Engine {
             reasoning: Reasoning::default(),
             dossiers: HashMap::new(),
             history: History::default(),
+            pipeline: Arc::default(),
             rights: BTreeMap::new(),
             flights: HashMap::new(),
             undo_next: BTreeSet::new(),
@@ -346,6 +349,7 @@ impl Engine {
         self.reasoning.forget();
         self.dossiers.clear();
         self.history = History::default();
+        self.pipeline = Arc::default();
         self.rights.clear();
         self.asking.clear();
         self.to_resume.clear();
@@ -387,6 +391,7 @@ impl Engine {
             insight: self.observing.insight(),
             incidents: self.reasoning.incidents(),
             queue: self.queue.items(),
+            pipeline: self.pipeline.clone(),
             unplanned: Arc::new(self.planning.unplanned()),
             slos: self.options.settings.slo.clone().into(),
             mode: self.control.mode,

@@ -207,5 +207,6 @@ impl Engine {
 fn learn(history: &mut crate::plan::history::History, item: &QueueItem) {
     let (Some(approval), Some(outcome)) = (&item.approval, &item.outcome) else { return };
     history.applied(&item.proposal, approval.at);
-    history.judged(item.proposal.strategy, outcome.verdict, None);
+    let recovery = item.times().to_recover().and_then(|t| u32::try_from(t.num_seconds()).ok());
+    history.judged(item.proposal.strategy, outcome.verdict, recovery);
 }

@@ -10,6 +10,7 @@ mod forecasting;
 mod foresight;
 pub mod handle;
 mod observing;
+mod pipeline;
 mod planning;
 mod reasoning;
 mod record;

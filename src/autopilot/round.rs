@@ -30,6 +30,7 @@ impl Engine {
             self.analyze(&snapshot, now);
             self.ask_for_plans(&snapshot, now);
             self.act_alone(now);
+            self.reconcile(now);
         } else if !self.flights.is_empty() {
             self.judge(now);
         }
@@ -138,8 +139,10 @@ impl Engine {
         }
         let known = self.findings.clone();
         for id in before.difference(&after) {
-            let subject = known.iter().find(|f| f.id == *id).map(|f| f.subject.to_string());
-            self.write(Kind::FindingClosed, None, subject, serde_json::json!({ "id": id }));
+            let finding = known.iter().find(|f| f.id == *id);
+            let subject = finding.map(|f| f.subject.to_string());
+            let lasted = finding.map(|f| (now - f.since).num_seconds());
+            self.write(Kind::FindingClosed, None, subject, serde_json::json!({ "id": id, "lasted_s": lasted }));
             self.dossiers.remove(id);
         }
         self.withdraw("the trigger is gone", |p| after.contains(&p.finding), now);
@@ -226,7 +229,11 @@ impl Engine {
         self.note_plans();
     }
 
-    fn offer(&mut self, proposal: Proposal, now: Timestamp) {
+    fn offer(&mut self, mut proposal: Proposal, now: Timestamp) {
+        let incidents = self.reasoning.incidents();
+        let incident = incidents.open().find(|i| i.findings.contains(&proposal.finding));
+        proposal.onset.began =
+            incident.map(|i| i.since).zip(proposal.onset.found).map(|(began, found)| began.min(found));
         let proposal = Arc::new(proposal);
         let old = match self.queue.offer(proposal.clone(), now) {
             Offer::Added => None,

@@ -9,6 +9,7 @@ use crate::model::incident::Incidents;
 use crate::model::journal::Entry;
 use crate::model::mode::{Mode, PhaseName};
 use crate::model::object::{ObjectRef, PodKey};
+use crate::model::pipeline::Pipeline;
 use crate::model::plan::{ActionId, Right};
 use crate::model::prediction::Predictions;
 use crate::model::service::TraceInsight;
@@ -119,6 +120,8 @@ pub struct World {
     pub failures: Arc<Failures>,
     /// Queue, oldest first: pending, in flight, and the last that ended.
     pub queue: Arc<[Arc<QueueItem>]>,
+    /// What each stage of the pipeline decided about each opted-in workload.
+    pub pipeline: Arc<Pipeline>,
     /// Why findings have no proposal, by finding id.
     pub unplanned: Arc<BTreeMap<Arc<str>, Arc<str>>>,
     /// SLOs of the configuration: what the readings of the snapshot are held against.
@@ -165,6 +168,7 @@ impl World {
             predictions: Arc::default(),
             failures: Arc::default(),
             queue: Arc::from([]),
+            pipeline: Arc::default(),
             unplanned: Arc::default(),
             slos: Arc::from([]),
             mode: Mode::default(),
@@ -206,6 +210,13 @@ pub enum Command {
         id: ActionId,
         /// Why; may be empty from the console, never from auto.
         reason: String,
+    },
+    /// Ask again later: the proposal goes, and its finding is planned again after that time if it still holds.
+    Snooze {
+        /// Which.
+        id: ActionId,
+        /// For how long.
+        minutes: u32,
     },
     /// Undo an action that was applied.
     Revert {

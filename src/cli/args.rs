@@ -317,6 +317,8 @@ pub enum JournalCmd {
         #[command(flatten)]
         format: FormatArgs,
     },
+    /// How each strategy fared, how soon trouble was found and over, and whether that gets better.
+    Outcomes(FormatArgs),
     /// Check the hash chain from the first entry to the last.
     Verify(FormatArgs),
     /// Everything as JSON lines.

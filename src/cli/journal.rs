@@ -3,7 +3,11 @@
 use super::args::{Cli, JournalCmd};
 use super::{Done, Failure, either, print, table};
 use crate::knowledge::journal::Journal;
+use crate::knowledge::outcomes::Report;
 use crate::model::journal::Entry;
+
+/// Actions that the report rests on at most, the newest.
+const OUTCOMES: usize = 10_000;
 
 pub(super) fn run(cli: &Cli, cmd: &JournalCmd) -> Done {
     let path = super::actions::dir(cli)?.join("journal.db");
@@ -29,6 +33,10 @@ pub(super) fn run(cli: &Cli, cmd: &JournalCmd) -> Done {
                 let payload = serde_json::to_string_pretty(&entry.record.payload).unwrap_or_default();
                 format!("{}hash {}\nprev {}\n{payload}\n", list(std::slice::from_ref(&entry)), entry.hash, entry.prev)
             })
+        }
+        JournalCmd::Outcomes(f) => {
+            let report = Report::of(&journal.items(OUTCOMES)?);
+            either(f.format, &report, || outcomes(&report))
         }
         JournalCmd::Verify(f) => {
             let report = journal.verify()?;
@@ -58,4 +66,40 @@ fn list(entries: &[Entry]) -> String {
         })
         .collect();
     table(&["SEQ", "TIME (UTC)", "KIND", "ACTOR", "ACTION", "OBJECT"], &rows)
+}
+
+fn outcomes(report: &Report) -> String {
+    let share = |p: Option<f64>| p.map_or("-".to_owned(), |p| format!("{:.0} %", p * 100.0));
+    let rows: Vec<Vec<String>> = report
+        .strategies
+        .iter()
+        .map(|s| {
+            vec![
+                s.strategy.as_str().to_owned(),
+                s.judged.to_string(),
+                s.effective.to_string(),
+                s.harmful.to_string(),
+                s.unknown.to_string(),
+                share(s.probability),
+                s.recovery_s.map_or("-".to_owned(), |s| format!("{s} s")),
+                s.basis.clone(),
+            ]
+        })
+        .collect();
+    let head = ["STRATEGY", "JUDGED", "EFFECTIVE", "HARMFUL", "UNKNOWN", "SUCCESS", "RECOVERY", "BASIS"];
+    let mean = |name: &str, m: Option<(i64, usize)>| match m {
+        Some((s, n)) => format!("{name} {s} s, mean of {n}\n"),
+        None => format!("{name} not known: no healing yet that tells\n"),
+    };
+    let trend = report.trend.map_or_else(
+        || "trend not known: too few outcomes".to_owned(),
+        |t| format!("trend {:+.1} % from one action to the next", t * 100.0),
+    );
+    format!(
+        "{}\nall judged actions: {} effective; {trend}\n{}{}",
+        table(&head, &rows),
+        share(report.success),
+        mean("MTTD", report.mttd),
+        mean("MTTR", report.mttr)
+    )
 }

@@ -152,6 +152,7 @@ commands! {
     Logs "logs" "logs" ["L"] Scope::Pane(PaneId::Workloads), None, "Show the last lines of the container's log.";
     PreviousLogs "previous-logs" "previous logs" ["V"] Scope::Pane(PaneId::Workloads), None, "Show the log of the instance before the last restart.";
     Events "events" "events" ["E"] Scope::Pane(PaneId::Workloads), None, "Show the events of the object.";
+    Pipeline "pipeline" "why" ["W"] Scope::Pane(PaneId::Workloads), None, "Show what each stage of the pipeline decided about the workload, and why nothing happened.";
     Charts "charts" "charts" ["c"] Scope::Pane(PaneId::Workloads), None, "Show the charts of this workload.";
     NamespaceNext "namespace-next" "namespace" ["n"] Scope::Pane(PaneId::Workloads), None, "Show one namespace after the other, then all.";
 
@@ -163,6 +164,7 @@ commands! {
 
     Approve "approve" "approve" ["a"] Scope::Pane(PaneId::Actions), Control, "Approve the proposal exactly as shown.";
     Reject "reject" "reject" ["d"] Scope::Pane(PaneId::Actions), Control, "Reject the proposal, with a reason.";
+    Snooze "snooze" "snooze" ["z"] Scope::Pane(PaneId::Actions), Control, "Ask again in half an hour.";
     Revert "revert" "revert" ["u"] Scope::Pane(PaneId::Actions), Control, "Undo an action that was applied.";
     Export "export" "export" ["e"] Scope::Pane(PaneId::Actions), None, "Show the change as a patch for Git.";
     Ended "ended" "ended" ["x"] Scope::Pane(PaneId::Actions), None, "Show or hide actions that have ended.";

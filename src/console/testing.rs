@@ -56,6 +56,7 @@ pub fn world() -> World {
         predictions: Arc::default(),
         failures: Arc::default(),
         queue: Arc::from([]),
+        pipeline: Arc::default(),
         unplanned: Arc::default(),
         slos: Arc::from([]),
         mode: Mode::Manual,

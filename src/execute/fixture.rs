@@ -102,6 +102,7 @@ pub(super) fn proposal(steps: Vec<Step>) -> Proposal {
         effect: Expectation { text: "no more kills".into(), recovery_s: None, probability: None, basis: "test".into() },
         notes: vec![],
         export: None,
+        onset: crate::model::plan::Onset::default(),
         created: t0() - TimeDelta::seconds(10),
         expires: t0() + TimeDelta::minutes(15),
     }

@@ -17,6 +17,8 @@ use std::sync::Arc;
 const RESTARTS: u32 = 2;
 /// Growth of p99 that counts as harm, together with errors.
 const P99_FACTOR: f64 = 1.2;
+/// The factor of the burn-rate alarm on 5 minutes and an hour (Google SRE workbook).
+const FAST_BURN: f64 = 14.4;
 /// Share of failed requests above which growing errors count as harm (P8 calls more than 1 % an error state).
 const ERRORS: f64 = 0.01;
 
@@ -72,6 +74,7 @@ pub(super) fn of(
         error_rate: metrics.and_then(|m| m.now(Signal::ErrorRate).fresh()),
         p99_s: metrics.and_then(|m| m.now(Signal::LatencyP99).fresh()),
         finding_present: present(proposal, snapshot, findings, now, limit),
+        gone_since: None,
     }
 }
 
@@ -129,6 +132,18 @@ pub(super) fn settled_harm(before: &Health, after: &Health) -> Option<String> {
             errors * 100.0,
             errors_now * 100.0
         )
+    })
+}
+
+/// An objective of the target that burns fast (5 min and 1 h) and did not before the write; judged only after settling, when
+/// the short window holds nothing from before.
+pub(super) fn fast_burn(proposal: &Proposal, base: &Baseline, findings: &[Arc<Finding>]) -> Option<String> {
+    let written = base.written?;
+    findings.iter().filter(|f| f.subject == proposal.subject && f.since > written).find_map(|f| match &f.fault {
+        Fault::SloBurn { slo, burn, factor, .. } if *factor >= FAST_BURN => {
+            Some(format!("objective {slo} burns {burn:.0} times too fast since the write"))
+        }
+        _ => None,
     })
 }
 

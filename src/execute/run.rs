@@ -275,7 +275,7 @@ pub(super) async fn hand_over(course: Course, why: String) -> QueueItem {
 pub(super) async fn end(mut course: Course, kind: Kind, state: ActionState) -> QueueItem {
     let (word, why) = (state.word(), reason(&state));
     let what = if why.is_empty() { word.to_owned() } else { format!("{word}: {why}") };
-    let payload = json!({"state": state, "outcome": course.item.outcome});
+    let payload = json!({"state": state, "outcome": course.item.outcome, "times": course.item.times()});
     course.enter(kind, state, what, payload).await;
     course.item
 }

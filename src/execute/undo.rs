@@ -2,14 +2,13 @@
 //! the values we wrote, so nothing of somebody else's is ever overwritten.
 
 use super::api::{self, CallError};
-use super::apply::seal;
 use super::course::Course;
 use super::recheck;
 use crate::model::action::ActionState;
 use crate::model::journal::Kind;
 use crate::model::object::ObjectRef;
 use crate::model::plan::{Inverse, Op, Step};
-use json_patch::{Patch, PatchOperation};
+use json_patch::{Patch, PatchOperation, TestOperation, jsonptr::PointerBuf};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,8 +105,7 @@ async fn undo_one(course: &mut Course, c: &Compensation, patch: &Patch, why: &st
         let what = format!("undoing step {}: {}", c.step + 1, c.title);
         let state = ActionState::Reverting { why: why.to_owned() };
         course.intend(Kind::RevertIntent, state, what, payload).await.map_err(|e| e.to_string())?;
-        match api::patch(&course.deps.act, &c.target, c.subresource.as_deref(), &seal(patch, &live, None), false).await
-        {
+        match api::patch(&course.deps.act, &c.target, c.subresource.as_deref(), &bound_to(&c.uid, patch), false).await {
             Ok(_) => return Ok(()),
             // Somebody moved it, the server is busy, or no answer came: the next look decides.
             Err(CallError::Refused { code: 409 | 422 | 429, message, .. }) => last = message,
@@ -119,6 +117,14 @@ async fn undo_one(course: &mut Course, c: &Compensation, patch: &Patch, why: &st
         wait(course).await?;
     }
     Err(format!("step {} could not be undone after {ATTEMPTS} attempts: {last}", c.step + 1))
+}
+
+/// The inverse as it is sent: for this very object, whatever its status did meanwhile. Its own `test` operations hold the
+/// values we wrote; the version of an object whose pods crash moves faster than anybody can answer.
+fn bound_to(uid: &str, patch: &Patch) -> Patch {
+    let path = PointerBuf::from_tokens(["metadata", "uid"]);
+    let test = PatchOperation::Test(TestOperation { path, value: uid.into() });
+    Patch(std::iter::once(test).chain(patch.iter().cloned()).collect())
 }
 
 async fn wait(course: &Course) -> Result<(), String> {

@@ -133,12 +133,19 @@ async fn observe(
     let limit = stale_after(course);
     let last_call = until + course.deps.settings.step_timeout;
     let mut low_since: Option<Timestamp> = None;
+    let mut gone_since: Option<Timestamp> = None;
     let mut generation = base.generation;
     loop {
         let (snapshot, findings) = look(course);
         let now = course.now();
         let known = known(course, &snapshot, base, now);
-        let after = health::of(&proposal, &snapshot, &findings, now, limit);
+        let mut after = health::of(&proposal, &snapshot, &findings, now, limit);
+        match after.finding_present.filter(|_| known) {
+            Some(true) => gone_since = None,
+            Some(false) => gone_since = gone_since.or(Some(now)),
+            None => {}
+        }
+        after.gone_since = gone_since;
         if known && let Some(workload) = proposal.workload().and_then(|k| snapshot.workload(k)) {
             // A moved generation is only a hint: the live object tells whether it concerns us.
             if workload.generation > generation {
@@ -153,7 +160,11 @@ async fn observe(
         let harm = if known { health::immediate_harm(&proposal, base, &snapshot) } else { None };
         let low =
             low_since.filter(|s| now - *s >= LOW_GRACE).map(|_| "fewer pods are available than before".to_owned());
-        let settled = if known && now >= settle { health::settled_harm(&base.before, &after) } else { None };
+        let settled = if known && now >= settle {
+            health::settled_harm(&base.before, &after).or_else(|| health::fast_burn(&proposal, base, &findings))
+        } else {
+            None
+        };
         if let Some(why) = harm.or(low).or(settled) {
             return match drift(course, marks).await {
                 Some(who) => Judgement::Drift(who),

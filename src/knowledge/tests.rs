@@ -18,7 +18,7 @@ fn record(kind: Kind, payload: Value) -> Record {
     Record { at: time::now(), actor: "ann@box".into(), kind, action: None, object: Some("shop/cart".into()), payload }
 }
 
-fn item(id: &str, state: ActionState) -> QueueItem {
+pub(super) fn item(id: &str, state: ActionState) -> QueueItem {
     let at = DateTime::from_timestamp(1_700_000_000, 123_456_789).unwrap();
     let plan = Plan { cluster: "c".into(), steps: vec![] };
     let proposal = Proposal {
@@ -36,6 +36,7 @@ fn item(id: &str, state: ActionState) -> QueueItem {
         effect: Expectation { text: "e".into(), recovery_s: None, probability: Some(0.1), basis: "prior".into() },
         notes: vec![],
         export: None,
+        onset: crate::model::plan::Onset::default(),
         created: at,
         expires: at,
     };

@@ -2,6 +2,7 @@
 
 use super::plan::{ActionId, Proposal};
 use super::time::Timestamp;
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -156,6 +157,9 @@ pub struct Health {
     pub p99_s: Option<f64>,
     /// Whether the finding that triggered the action still holds.
     pub finding_present: Option<bool>,
+    /// Since when it does not, without a break, as verification saw it after the write.
+    #[serde(default)]
+    pub gone_since: Option<Timestamp>,
 }
 
 /// What an action did.
@@ -204,9 +208,91 @@ pub struct QueueItem {
 }
 
 impl QueueItem {
+    /// When its phases were, as far as they came.
+    pub fn times(&self) -> Times {
+        let outcome = self.outcome.as_ref();
+        Times {
+            began: self.proposal.onset.began,
+            found: self.proposal.onset.found,
+            decided: self.approval.as_ref().map(|a| a.at),
+            acted: outcome.and_then(|o| o.before.at),
+            recovered: outcome.and_then(|o| o.after.gone_since),
+        }
+    }
+
     /// Whether it waits for a decision.
     pub fn pending(&self) -> bool {
         matches!(self.state, ActionState::Proposed)
+    }
+}
+
+/// When the phases of a healing were. `None`: it did not come to that, or it cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Times {
+    /// The first sign of the trouble.
+    pub began: Option<Timestamp>,
+    /// It was found.
+    pub found: Option<Timestamp>,
+    /// Somebody, or auto, said yes.
+    pub decided: Option<Timestamp>,
+    /// Just before the first write.
+    pub acted: Option<Timestamp>,
+    /// The trigger was gone, and stayed gone.
+    pub recovered: Option<Timestamp>,
+}
+
+impl Times {
+    /// From the first sign to the finding.
+    pub fn to_detect(&self) -> Option<TimeDelta> {
+        span(self.began, self.found)
+    }
+
+    /// From the finding to the yes.
+    pub fn to_decide(&self) -> Option<TimeDelta> {
+        span(self.found, self.decided)
+    }
+
+    /// From the yes to the write.
+    pub fn to_act(&self) -> Option<TimeDelta> {
+        span(self.decided, self.acted)
+    }
+
+    /// From the write to the recovery.
+    pub fn to_recover(&self) -> Option<TimeDelta> {
+        span(self.acted, self.recovered)
+    }
+
+    /// From the first sign, or else the finding, to the recovery.
+    pub fn whole(&self) -> Option<TimeDelta> {
+        span(self.began.or(self.found), self.recovered)
+    }
+}
+
+/// Clocks of several machines may disagree a little: never below zero.
+fn span(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<TimeDelta> {
+    Some((to? - from?).max(TimeDelta::zero()))
+}
+
+/// Mean times over healings, each with the number of healings it rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Means {
+    /// Mean time to detect.
+    pub detect: Option<(TimeDelta, usize)>,
+    /// Mean time to recover, from the first sign.
+    pub recover: Option<(TimeDelta, usize)>,
+}
+
+impl Means {
+    /// Over the actions that were judged effective.
+    pub fn of<'a>(items: impl IntoIterator<Item = &'a QueueItem>) -> Self {
+        let done = |i: &&QueueItem| matches!(i.state, ActionState::Done { verdict: Verdict::Effective, .. });
+        let all: Vec<Times> = items.into_iter().filter(done).map(QueueItem::times).collect();
+        let mean = |of: fn(&Times) -> Option<TimeDelta>| {
+            let spans: Vec<TimeDelta> = all.iter().filter_map(of).collect();
+            let sum: TimeDelta = spans.iter().sum();
+            (!spans.is_empty()).then(|| (sum / spans.len() as i32, spans.len()))
+        };
+        Self { detect: mean(Times::to_detect), recover: mean(Times::whole) }
     }
 }
 
@@ -219,4 +305,24 @@ pub struct Approval {
     pub at: Timestamp,
     /// The plan hash that was shown.
     pub hash: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(s: i64) -> Option<Timestamp> {
+        chrono::DateTime::from_timestamp(1_700_000_000 + s, 0)
+    }
+
+    #[test]
+    fn spans_need_both_ends_and_are_never_negative() {
+        let times = Times { began: at(0), found: at(40), decided: at(100), acted: at(99), recovered: None };
+        assert_eq!(times.to_detect(), Some(TimeDelta::seconds(40)));
+        assert_eq!(times.to_decide(), Some(TimeDelta::seconds(60)));
+        assert_eq!(times.to_act(), Some(TimeDelta::zero()), "clocks disagree");
+        assert_eq!((times.to_recover(), times.whole()), (None, None), "not recovered is not zero");
+        let found_only = Times { found: at(40), recovered: at(100), ..Times::default() };
+        assert_eq!((found_only.to_detect(), found_only.whole()), (None, Some(TimeDelta::seconds(60))));
+    }
 }

@@ -16,6 +16,7 @@ pub mod journal;
 pub mod mode;
 pub mod object;
 pub mod ownership;
+pub mod pipeline;
 pub mod plan;
 pub mod pod;
 pub mod prediction;

@@ -336,6 +336,15 @@ pub struct Expectation {
     pub basis: String,
 }
 
+/// When the trouble that a plan answers began and when it was found. `None`: not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Onset {
+    /// The first sign of the incident that the finding belongs to, dated by the reasoning about causes.
+    pub began: Option<Timestamp>,
+    /// The finding.
+    pub found: Option<Timestamp>,
+}
+
 /// Readable and stable: `cart-oom-3f9a2c`.
 pub type ActionId = Arc<str>;
 
@@ -370,6 +379,9 @@ pub struct Proposal {
     pub notes: Vec<String>,
     /// The change as a patch to commit where the object is owned by GitOps.
     pub export: Option<String>,
+    /// When the trouble began and was found. Not in journals of older versions.
+    #[serde(default)]
+    pub onset: Onset,
     /// When it was made.
     pub created: Timestamp,
     /// After this it cannot be approved.

@@ -5,7 +5,7 @@ use super::{Ask, NoProposal};
 use crate::model::cluster::Owner;
 use crate::model::finding::{Evidence, Subject};
 use crate::model::ownership;
-use crate::model::plan::{Blast, Expectation, Plan, Proposal, Risk, Step, Strategy, sha256_hex};
+use crate::model::plan::{Blast, Expectation, Onset, Plan, Proposal, Risk, Step, Strategy, sha256_hex};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -86,6 +86,7 @@ impl Draft {
             effect: expectation(ask, self.strategy, self.effect),
             notes: self.notes,
             export,
+            onset: Onset { began: None, found: Some(ask.finding.since) },
             created: ask.now,
             expires: ask.now + expiry,
         })

@@ -218,7 +218,7 @@ fn scaling_counts_and_stands_back() {
         saturated(3, 1.05)
             .edit(|s| s.snapshot.hpas = Arc::from([Arc::new(hpa)]))
             .why()
-            .contains("HPA h owns the replicas")
+            .contains("HPA h was not fetched yet")
     );
     assert!(saturated(3, 1.05).edit(|s| s.dossier.gaps = vec!["hpas: forbidden".into()]).why().contains("forbidden"));
     let mut again = saturated(3, 1.05);
@@ -333,4 +333,82 @@ fn five_outcomes_replace_the_prior() {
 fn the_amounts_are_written_as_people_write_them() {
     let p = oom_at("512Mi", "1Gi").run().unwrap();
     assert_eq!(patch_of(&p)[2]["value"], Bytes(1229 * MIB).to_string());
+}
+
+mod blamed {
+    use super::super::scenario::{self, Scenario};
+    use crate::model::action::Verdict;
+    use crate::model::finding::Fault;
+    use crate::model::fixtures as fx;
+    use crate::model::plan::{Op, Risk, Strategy};
+    use serde_json::json;
+
+    /// The release of the fixture, a few minutes old, with another fault.
+    fn released(fault: Fault) -> Scenario {
+        scenario::release().edit(|s| s.finding.fault = fault)
+    }
+
+    fn leak() -> Fault {
+        Fault::Leak { container: Some("app".into()), per_hour: 0.5, r2: 0.9, seconds_to_limit: None }
+    }
+
+    #[test]
+    fn a_leak_that_a_release_began_is_rolled_back_and_an_old_one_is_not() {
+        let made = released(leak()).run().unwrap();
+        assert_eq!(made.strategy, Strategy::Rollback);
+        assert!(made.why.iter().any(|e| e.says.contains("this began after it")), "{:?}", made.why);
+        let old = released(leak()).edit(|s| s.finding.since = fx::now() - chrono::TimeDelta::hours(2));
+        assert!(!old.run().is_ok_and(|p| p.strategy == Strategy::Rollback), "it leaked before the release");
+    }
+
+    #[test]
+    fn a_release_that_makes_requests_worse_is_rolled_back() {
+        let fault = Fault::Regression { revision: 3, symptom: "30 % of requests fail".into() };
+        assert_eq!(released(fault).run().unwrap().strategy, Strategy::Rollback);
+    }
+
+    #[test]
+    fn a_hang_that_came_back_after_a_restart_is_rolled_back_with_the_pods_last_words() {
+        let hang = || Fault::NotReady { why: "x".into() };
+        let again = released(hang()).edit(|s| {
+            let restart = scenario::leak(3).run().unwrap();
+            assert_eq!(restart.strategy, Strategy::Restart);
+            s.history.applied(&restart, fx::now());
+            s.history.judged(Strategy::Restart, Verdict::Neutral, None);
+        });
+        let made = again.run().unwrap();
+        assert_eq!(made.strategy, Strategy::Rollback);
+        assert!(made.why.iter().any(|e| e.source.contains("before it goes")), "{:?}", made.why);
+    }
+
+    #[test]
+    fn what_was_scaled_away_is_put_back_through_the_scale_subresource() {
+        let away = scenario::saturated(3, 0.3).edit(|s| {
+            s.finding.fault = Fault::ScaledAway { was: 2 };
+            s.live()["spec"]["replicas"] = json!(0);
+        });
+        let made = away.run().unwrap();
+        let Op::Patch { patch, subresource } = &made.plan.steps[0].op else { panic!("{:?}", made.plan) };
+        assert_eq!(subresource.as_deref(), Some("scale"));
+        assert_eq!(json!(patch)[1]["value"], 2);
+        assert!(made.risk >= Risk::Medium && made.plan.reversible());
+        let back = scenario::saturated(3, 0.3).edit(|s| s.finding.fault = Fault::ScaledAway { was: 2 });
+        assert!(back.why().contains("not at zero any more"));
+    }
+
+    #[test]
+    fn an_autoscaler_at_its_maximum_gets_a_higher_one_and_keeps_its_replicas() {
+        let hpa = |current: u32| {
+            json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+                "metadata": {"name": "cart", "namespace": "shop", "uid": "u-hpa", "resourceVersion": "5"},
+                "spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "cart"}},
+                "status": {"currentReplicas": current}})
+        };
+        let at = |current: u32| scenario::saturated(3, 1.4).edit(|s| s.dossier.autoscalers = vec![hpa(current)]);
+        let made = at(3).run().unwrap();
+        assert_eq!(&*made.plan.steps[0].target.resource.kind, "HorizontalPodAutoscaler");
+        let Op::Patch { patch, .. } = &made.plan.steps[0].op else { panic!("{:?}", made.plan) };
+        assert_eq!(json!(patch)[1], json!({"op": "replace", "path": "/spec/maxReplicas", "value": 6}));
+        assert!(at(2).why().contains("has room"));
+    }
 }

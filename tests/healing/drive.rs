@@ -156,7 +156,7 @@ struct Stage {
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
     autopilot: Option<(LoopHandle, tokio::task::JoinHandle<()>)>,
-    _state: tempfile::TempDir,
+    state: tempfile::TempDir,
 }
 
 impl Stage {
@@ -174,7 +174,7 @@ impl Stage {
         demo.step(TimeDelta::minutes(1));
         lend(demo.clock());
         let client = reqwest::Client::new();
-        let mut stage = Self { demo, runtime, client, autopilot: None, _state: state };
+        let mut stage = Self { demo, runtime, client, autopilot: None, state };
         if watched {
             stage.autopilot = Some(stage.watch());
         }
@@ -182,7 +182,7 @@ impl Stage {
     }
 
     fn watch(&self) -> (LoopHandle, tokio::task::JoinHandle<()>) {
-        let state = self._state.path();
+        let state = self.state.path();
         let kubeconfig = state.join("kubeconfig");
         std::fs::write(&kubeconfig, self.demo.kubeconfig()).expect("written");
         let options = options(&kubeconfig, state, self.demo.ports().prometheus);
@@ -213,7 +213,9 @@ impl Stage {
             let now = self.demo.clock().now();
             let follows = |w: &World| {
                 let seen = w.snapshot.api.state.last();
+                let pods = w.snapshot.source("pods").last();
                 seen.is_some_and(|t| now - t <= TimeDelta::seconds(BEHIND))
+                    && pods.is_some_and(|t| now - t <= TimeDelta::seconds(BEHIND * 4))
                     && w.last_round.is_some_and(|t| now - t <= TimeDelta::seconds(BEHIND + 15))
             };
             let _ = self.runtime.block_on(handle.wait(PATIENCE, follows));
@@ -258,6 +260,8 @@ fn options(kubeconfig: &Path, state: &Path, prometheus: u16) -> autopilot::Optio
     // Real time, unlike the others: changes are gathered for a moment of the cluster's.
     settings.monitor.debounce = Duration::from_millis(5);
     settings.monitor.query_timeout = Duration::from_secs(60);
+    // Watches are renewed in real time, which at this speed is too seldom: two of the server's bookmarks must do.
+    (settings.monitor.stale_after, settings.guard.stale_after) = (Duration::from_secs(150), Duration::from_secs(150));
     autopilot::Options {
         connect: ConnectOptions {
             kubeconfig: Some(kubeconfig.to_owned()),

@@ -15,6 +15,7 @@ use proptest::prelude::*;
 mod crash;
 #[cfg(feature = "rig")]
 mod rig;
+mod storm;
 mod undoing;
 mod verifying;
 

@@ -10,7 +10,7 @@ mod list;
 #[cfg(test)]
 mod tests;
 
-use crate::autopilot::world::World;
+use crate::autopilot::world::{Command, World};
 use crate::console::command::{CommandId, PaneId};
 use crate::console::effect::{Effect, Prompt, Purpose, Target};
 use crate::console::pane::{Ctx, Pane};
@@ -70,6 +70,9 @@ enum Entry {
 }
 
 pub use list::state_role;
+
+/// How long a snoozed proposal stays away.
+const SNOOZE_MINUTES: u32 = 30;
 
 /// No approval so soon after something came up under the fingers.
 const LOOK_FIRST: TimeDelta = TimeDelta::milliseconds(400);
@@ -256,6 +259,9 @@ impl Pane for Actions {
                     purpose: Purpose::RejectReason(s.item.proposal.id.clone()),
                 })
             }),
+            CommandId::Snooze => self
+                .selected()
+                .map(|s| Effect::Send(Command::Snooze { id: s.item.proposal.id.clone(), minutes: SNOOZE_MINUTES })),
             CommandId::Export => self.selected().and_then(|s| {
                 let text = ask::export(&s.item.proposal)?;
                 Some(Effect::Show { title: format!("Patch of {}", s.item.proposal.id), text })
@@ -277,7 +283,7 @@ impl Pane for Actions {
                 Some("look first: it came up just now".into())
             }
             CommandId::Approve => on(&|s| gate::approve(s, ctx.world, ctx.now, ctx.focused)),
-            CommandId::Reject => on(&|s| gate::reject(s, ctx.world)),
+            CommandId::Reject | CommandId::Snooze => on(&|s| gate::reject(s, ctx.world)),
             CommandId::Revert => on(&|s| gate::revert(s, ctx.world, ctx.focused)),
             CommandId::Export => {
                 on(&|s| ask::export(&s.item.proposal).is_none().then(|| "there is no patch in it".into()))

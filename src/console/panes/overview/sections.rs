@@ -8,6 +8,7 @@ use crate::console::pane::Ctx;
 use crate::console::theme::{Role, Theme};
 use crate::console::widgets::lines::{Lines, Piece};
 use crate::console::widgets::text::{Chip, fit, put_line, rule, width};
+use crate::model::action::Means;
 use crate::model::mode::{Mode, PhaseName};
 use crate::model::reading::Reading;
 use crate::model::snapshot::{SloReadings, SourceState};
@@ -85,7 +86,18 @@ pub fn status(world: &World, t: &Tally, ctx: &Ctx, with_sources: bool) -> Vec<Ch
     if with_sources {
         chips.extend(source_summary(world, ctx));
     }
+    chips.extend(healings(world));
     chips
+}
+
+/// How soon trouble was found and over, where kansole healed it, with the number of healings that rests on.
+fn healings(world: &World) -> Option<Chip> {
+    let means = Means::of(world.queue.iter().map(|i| &**i));
+    let words = |name: &str, mean: Option<(TimeDelta, usize)>| {
+        mean.map(|(time, n)| format!("{name} {} (mean of {n})", short(time)))
+    };
+    let told: Vec<String> = [words("MTTD", means.detect), words("MTTR", means.recover)].into_iter().flatten().collect();
+    (!told.is_empty()).then(|| vec![("healings ".to_owned(), Role::Muted), (told.join(", "), Role::Text)])
 }
 
 fn pods(t: &Tally) -> Chip {

@@ -3,6 +3,7 @@
 mod events;
 mod level;
 pub mod logs;
+mod pipeline;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -292,6 +293,10 @@ impl Pane for Workloads {
                 let of = self.object().map_or_else(|| "the cluster".to_owned(), |o| o.to_string());
                 Effect::Show { title: format!("Events of {of}"), text: events::text(ctx.world, &key, ctx.now) }
             }),
+            CommandId::Pipeline => self.workload().map(|key| Effect::Show {
+                title: format!("Pipeline for {key}"),
+                text: pipeline::text(ctx.world, &key, ctx.now),
+            }),
             CommandId::Charts => self.workload().map(|k| Effect::Go(PaneId::Metrics, Some(Target::Workload(k)))),
             CommandId::Copy => self.copy().map(Effect::Copy),
             _ => None,
@@ -319,6 +324,7 @@ impl Pane for Workloads {
                 }
                 Some(_) => None,
             },
+            CommandId::Pipeline if self.workload().is_none() => Some("choose a workload or a pod".into()),
             CommandId::Charts if self.workload().is_none() => Some("charts need a workload or a pod".into()),
             CommandId::NamespaceNext if !matches!(self.at.level, Level::Workloads(_)) => {
                 Some("this goes through namespaces only where workloads are listed".into())

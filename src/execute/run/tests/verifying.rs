@@ -187,3 +187,23 @@ async fn waiting_writes_nothing_and_is_judged_by_the_trigger() {
         assert!((TimeDelta::seconds(90)..TimeDelta::seconds(100)).contains(&(stage.now() - t0())));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_objective_that_begins_to_burn_fast_is_harm_only_after_settling() {
+    for (begins, word) in [(-60, "effective"), (400, "reverted")] {
+        let case = raise();
+        let stage = Stage::new(Server::with([deployment("128Mi")]));
+        let fault = Fault::SloBurn { slo: "answers".into(), burn: 20.0, factor: 14.4, budget_left: None };
+        let burn = Arc::new(Finding { since: t0() + TimeDelta::seconds(begins), ..(*finding("slo", fault)).clone() });
+        let at = burn.since;
+        stage.live(move |now| (healed(), (now >= at).then(|| burn.clone()).into_iter().collect()));
+        let ended = run(permit(&case, AUTO), stage.deps.clone()).await;
+        assert_eq!(ended.state.word(), word, "{begins}: {:?}", ended.story);
+        if word == "reverted" {
+            assert!(format!("{:?}", ended.state).contains("burns 20 times"), "{:?}", ended.state);
+        } else {
+            let gone = ended.outcome.unwrap().after.gone_since.expect("the trigger is gone");
+            assert!(gone < t0() + TimeDelta::seconds(60), "recovered when it was first seen, not when it was judged");
+        }
+    }
+}

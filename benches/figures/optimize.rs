@@ -70,15 +70,15 @@ fn peers(python: &str) -> Result<Value, String> {
 /// Values and times of every contest, as how far above the least value the median seed ends.
 pub fn figures(report: &mut Report) {
     let all = functions::all();
-    let theirs = match std::env::var("KANSOLE_PYTHON") {
-        Ok(python) => peers(&python).unwrap_or_else(|error| {
+    let python = std::env::var("KANSOLE_PYTHON");
+    let theirs = if let Ok(python) = &python {
+        peers(python).unwrap_or_else(|error| {
             report.told("optimisation peers", format!("{python} could not run them: {error}"));
             Value::Null
-        }),
-        Err(_) => {
-            report.told("optimisation peers", "not compared: KANSOLE_PYTHON names no Python that has them");
-            Value::Null
-        }
+        })
+    } else {
+        report.told("optimisation peers", "not compared: KANSOLE_PYTHON names no Python that has them");
+        Value::Null
     };
     if let Some(versions) = theirs["versions"].as_str() {
         report.told("peers, one thread each", versions);

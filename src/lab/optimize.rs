@@ -126,7 +126,7 @@ pub fn run(args: &OptimizeArgs, out: &mut impl Write, err: &mut impl Write, canc
         };
         let mut teller = Teller { err, last: Instant::now(), phase: "", sign: model.sign() };
         portfolio::run(&problem.space, &mut model, &mut phases, &starts, budget, &mut |name, progress| {
-            teller.hear(name, progress)
+            teller.hear(name, progress);
         })
         .map_err(|hopeless| anyhow::anyhow!("{}: {hopeless}", args.space.display()))?
     };

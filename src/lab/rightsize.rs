@@ -81,7 +81,9 @@ pub fn run(args: &RightsizeArgs, out: &mut impl Write, err: &mut impl Write) -> 
         }
     }
     let mut of: BTreeMap<String, usize> = BTreeMap::new();
-    containers.keys().for_each(|(workload, _)| *of.entry(workload.clone()).or_default() += 1);
+    for (workload, _) in containers.keys() {
+        *of.entry(workload.clone()).or_default() += 1;
+    }
     let mut sums = [[0.0; 2]; 2];
     for ((workload, container), held) in &mut containers {
         let has = |cpu: bool| args.hpa.iter().any(|(name, is_cpu)| name == workload && *is_cpu == cpu);

@@ -44,7 +44,9 @@ pub fn descend(of: &mut dyn Slope, x: &mut [f64], bounds: &[(f64, f64)], flat: f
         // nothing is known of the scale of the first step: a tenth of the bounds
         let widest = bounds.iter().map(|(low, high)| high - low).filter(|width| width.is_finite()).fold(1.0, f64::max);
         let first = if pairs.is_empty() { (0.1 * widest / norm(&along)).min(1.0) } else { 1.0 };
-        let Some(line) = search(of, (x, value, &slopes), &along, bounds, (first, fall)) else { return Some(value) };
+        let Some(Line(line)) = search(of, (x, value, &slopes), &along, bounds, (first, fall)) else {
+            return Some(value);
+        };
         let Some((moved, found, after)) = line else {
             if pairs.is_empty() {
                 break; // not even straight down
@@ -101,7 +103,9 @@ fn direction(slopes: &[f64], pairs: &[(Vec<f64>, Vec<f64>)], free: &[bool]) -> V
     }
     if let Some((step, change)) = used.last() {
         let scale = masked(step, change) / masked(change, change);
-        along.iter_mut().for_each(|value| *value *= scale);
+        for value in &mut along {
+            *value *= scale;
+        }
     }
     for ((step, change), share) in used.iter().zip(shares.into_iter().rev()) {
         let back = masked(change, &along) / masked(step, change);
@@ -116,15 +120,18 @@ fn direction(slopes: &[f64], pairs: &[(Vec<f64>, Vec<f64>)], free: &[bool]) -> V
 /// A point, its value and its slopes.
 type Reached = (Vec<f64>, f64, Vec<f64>);
 
+/// What was found on a line; nothing where no point of it is low enough.
+struct Line(Option<Reached>);
+
 /// A point on a line, bent along the bounds, that brings enough of the expected fall and leaves little of the slope.
-/// The outer nothing is the end, the inner one that no such point was found.
+/// Nothing is the end.
 fn search(
     of: &mut dyn Slope,
     (x, value, slopes): (&[f64], f64, &[f64]),
     along: &[f64],
     bounds: &[(f64, f64)],
     (first, fall): (f64, f64),
-) -> Option<Option<Reached>> {
+) -> Option<Line> {
     let reach = |far: f64| -> Vec<f64> {
         let moved = x.iter().zip(along).map(|(x, along)| x + far * along);
         moved.zip(bounds).map(|(x, (low, high))| x.clamp(*low, *high)).collect()
@@ -134,19 +141,19 @@ fn search(
     for _ in 0..TRIES {
         let moved = reach(far);
         if moved == x || kept.as_ref().is_some_and(|kept| kept.0 == moved) {
-            return Some(kept);
+            return Some(Line(kept));
         }
         let found = of.value(&moved)?;
         let expected: f64 = moved.iter().zip(x).zip(slopes).map(|((new, old), slope)| (new - old) * slope).sum();
         let enough = found.is_finite() && found <= value + ENOUGH.0 * expected.min(0.0);
         match &kept {
-            Some(held) if !enough || found >= held.1 => return Some(kept),
+            Some(held) if !enough || found >= held.1 => return Some(Line(kept)),
             _ if enough => {
                 let after = of.slopes(&moved, found)?;
                 let left = dot(&after, along);
                 kept = Some((moved, found, after));
                 if left >= ENOUGH.1 * fall {
-                    return Some(kept);
+                    return Some(Line(kept));
                 }
                 far *= 3.0; // it still falls as steeply: farther
             }
@@ -158,7 +165,7 @@ fn search(
             }
         }
     }
-    Some(kept)
+    Some(Line(kept))
 }
 
 #[cfg(test)]

@@ -305,13 +305,13 @@ impl Reader<'_> {
                 Ok(inner)
             }
             Word::Name(name) if self.is("(") => self.call(&name, column),
-            Word::Name(name) => match self.symbols.iter().position(|symbol| symbol.name == name) {
-                Some(at) => part(Node::Value(at), Kind::Is(self.symbols[at].kind.clone())),
-                None => {
+            Word::Name(name) => {
+                let Some(at) = self.symbols.iter().position(|symbol| symbol.name == name) else {
                     let known: Vec<&str> = self.symbols.iter().map(|symbol| symbol.name.as_str()).collect();
-                    wrong(column, format!("nothing is called `{name}`; there are {}", known.join(", ")))
-                }
-            },
+                    return wrong(column, format!("nothing is called `{name}`; there are {}", known.join(", ")));
+                };
+                part(Node::Value(at), Kind::Is(self.symbols[at].kind.clone()))
+            }
             word => wrong(column, format!("a value is missing before {}", word.told())),
         }
     }

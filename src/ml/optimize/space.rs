@@ -5,7 +5,7 @@
 
 use super::expr::{Expr, Symbol, Type};
 use crate::ml::random::Random;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// Spaces with at most so many points are looked at whole.
 pub const COUNTABLE: usize = 20_000;
@@ -158,11 +158,11 @@ impl Space {
         if dimensions.is_empty() {
             return Err(BadSpace::Empty);
         }
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for dimension in &dimensions {
             let wrong = |problem| Err(BadSpace::Dimension { name: dimension.name.clone(), problem });
             let (low, high) = dimension.bounds();
-            if seen.insert(&dimension.name, ()).is_some() {
+            if !seen.insert(&dimension.name) {
                 return wrong("there are two of this name");
             }
             match &dimension.kind {
@@ -291,16 +291,11 @@ impl Space {
                 Some(halves) => boxes.extend(halves),
                 None => {
                     whole &= self.constraints.iter().any(|constraint| constraint.range(&bounds) == (0.0, 0.0))
-                        || self.single(&bounds)
+                        || single(&bounds);
                 }
             }
         }
         Err(NothingAllowed::NotFound(all()))
-    }
-
-    /// Whether a box is one point; that point was looked at.
-    fn single(&self, bounds: &[(f64, f64)]) -> bool {
-        bounds.iter().all(|(low, high)| low == high)
     }
 
     /// A box in two, cut across its longest side; nothing where every side is too short.
@@ -352,6 +347,11 @@ impl Space {
         }
         kept
     }
+}
+
+/// Whether a box is one point; that point was looked at.
+fn single(bounds: &[(f64, f64)]) -> bool {
+    bounds.iter().all(|(low, high)| low == high)
 }
 
 /// A place that gives every value of a dimension the same chance.

@@ -184,7 +184,7 @@ fn a_phase_that_is_no_better_than_as_many_random_measurements_is_told_so() {
     let value = all[3].value;
     let mut phases: Vec<Box<dyn Phase>> = vec![Box::new(Gradient::default())];
     let found = run(&all[3].space, &mut |x: &[f64]| value(x), &mut phases, &[], budget, &mut |name, progress| {
-        heard.push((name, progress))
+        heard.push((name, progress));
     })
     .unwrap();
     assert_eq!(found.phases.iter().map(|told| told.name).collect::<Vec<_>>(), ["random", "gradient", "polish"]);

@@ -11,6 +11,7 @@ mod learning;
 mod process;
 mod program;
 mod pty;
+mod recordings;
 mod report;
 mod requests;
 mod server;

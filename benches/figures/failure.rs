@@ -39,13 +39,18 @@ const BLIND: f64 = 60.0;
 const WORDS: [(&str, &str); 3] = [
     (
         "an episode",
-        "a workload is unhealthy or critical after 10 min in which it was not; foreseen: an alarm for it within the 15 min before",
+        "a workload is unhealthy or critical after 10 min in which it was not; foreseen: an alarm for it came in the 15 min \
+         before",
     ),
     (
         "right",
-        "a burst of alarms after which an episode of the same workload begins within 15 min; bursts within an episode are not counted",
+        "a burst of alarms with an episode of the same workload within 15 min; what is said within an episode is not counted",
     ),
-    ("foreseeable", "a scenario that grows; every one of its episodes counts, also of the service that is hit first"),
+    (
+        "foreseeable",
+        "a scenario of which somebody may know before all of it has failed, marked before anything was run; each of its \
+         episodes counts, also that of the service hit first",
+    ),
 ];
 
 /// Who raises alarms: the rules by themselves, and the model that may speak, which knows what the rules make of it.

@@ -38,11 +38,15 @@ fn bytes(past: &Past) -> Vec<u8> {
         out.extend(t.as_bytes());
     };
     let key = |out: &mut Vec<u8>, k: &WorkloadKey| {
-        [&*k.namespace, k.kind.as_str(), &*k.name].iter().for_each(|t| text(out, t));
+        for part in [&*k.namespace, k.kind.as_str(), &*k.name] {
+            text(out, part);
+        }
     };
     let row = |out: &mut Vec<u8>, row: &Vec<f32>| {
         number(out, row.len() as u64);
-        row.iter().for_each(|v| out.extend(v.to_le_bytes()));
+        for value in row {
+            out.extend(value.to_le_bytes());
+        }
     };
     for n in [past.from.timestamp().unsigned_abs(), u64::from(past.step), past.slots as u64, past.records.len() as u64]
     {

@@ -13,6 +13,7 @@ mod optimize;
 mod process;
 mod program;
 mod pty;
+mod recordings;
 mod report;
 mod requests;
 mod server;

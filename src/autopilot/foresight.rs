@@ -9,6 +9,7 @@ use super::world::{CommandResult, Level};
 use crate::analyze::failure::learner::LEARNERS;
 use crate::analyze::failure::training::{Examined, Trained, file, learn};
 use crate::analyze::failure::watch::FailureWatch;
+use crate::knowledge::journal::Journal;
 use crate::ml::model_file::{Card, Manifest, Store, TrainedOn};
 use crate::model::failure::{Drift, Epoch, FailureOutlook, Failures, ModelCard, NotTrained, Past, Training};
 use crate::model::snapshot::{Snapshot, SourceState};
@@ -199,10 +200,10 @@ impl Foresight {
         Arc::make_mut(&mut self.known).training = Training::Ended { at: now, said: said.into() };
     }
 
-    fn read(&mut self, past: Option<Past>, notes: &mpsc::Sender<Note>, now: Timestamp) {
+    fn read(&mut self, past: Option<Past>, journal: Option<Arc<Journal>>, notes: &mpsc::Sender<Note>, now: Timestamp) {
         // Cancelled while it was read.
         let Some(cancel) = self.cancel.clone() else { return };
-        let Some(past) = past else {
+        let Some(mut past) = past else {
             self.ended("the past could not be read: Prometheus was lost, or refused it", now);
             return;
         };
@@ -211,6 +212,7 @@ impl Foresight {
         let told = losses::Told { cancel, run, notes: notes.clone() };
         let work = move || {
             super::stand_back();
+            found::add(&mut past, journal.as_deref());
             let pasts = [past];
             let learned =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| learn(&pasts, &LEARNERS, SEED, &told)));
@@ -243,12 +245,8 @@ impl Foresight {
             return None;
         };
         let until = past.from + TimeDelta::seconds(i64::from(past.step) * past.slots as i64);
-        let trained_on = TrainedOn {
-            source: "this cluster's Prometheus".into(),
-            samples: examined.rows as u64,
-            from: past.from,
-            until,
-        };
+        let trained_on =
+            TrainedOn { source: found::source(&past), samples: examined.rows as u64, from: past.from, until };
         let card = Card {
             kind: trained.kind().to_owned(),
             features: file::features(trained.learner()),
@@ -377,7 +375,8 @@ impl Engine {
                 None
             }
             News::Read(past) => {
-                self.foresight.read(past, &self.notes, now);
+                let journal = self.session.as_ref().and_then(|s| s.journal.clone());
+                self.foresight.read(past, journal, &self.notes, now);
                 None
             }
             News::Epoch(cancel, kind, epoch) => {
@@ -392,6 +391,7 @@ impl Engine {
     }
 }
 
+mod found;
 mod losses;
 #[cfg(test)]
 mod tests;

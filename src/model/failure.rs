@@ -101,6 +101,23 @@ pub struct Past {
     pub records: Vec<Record>,
     /// Who called whom; empty where nobody measures it.
     pub calls: Vec<Calls>,
+    /// Faults that were found then; empty where nobody looked, which proves nothing.
+    pub found: Vec<Trouble>,
+}
+
+/// A fault of a workload that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trouble {
+    /// Whose, as the journal writes its key.
+    pub workload: Arc<str>,
+    /// Its class, as in [`super::finding::Fault::class`].
+    pub class: Arc<str>,
+    /// From when on it counts, and until when.
+    pub from: Timestamp,
+    #[allow(missing_docs)]
+    pub until: Timestamp,
+    /// How bad it makes the workload at least.
+    pub state: State,
 }
 
 /// Who calls whom now, as far as it is measured.

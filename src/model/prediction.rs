@@ -261,6 +261,9 @@ pub struct Outlook {
     pub backtest: Option<BackTest>,
     /// The limit's crossing, if the band reaches it.
     pub crossing: Option<Crossing>,
+    /// What the highest expected value is made of: causes and what they bring, in the signal's unit, which add up to it. Empty
+    /// where its models cannot be taken apart.
+    pub parts: Vec<(&'static str, f64)>,
 }
 
 /// What is expected of one moment, in the signal's unit.

@@ -31,6 +31,8 @@ pub struct Session {
     pub used: Use,
     /// Whether what happens casts a shadow before: somebody who looked closely could have known.
     pub foreseeable: bool,
+    /// Seconds after the start at which something is first done to the cluster: what fails later can only be known from then on.
+    pub cause: f64,
 }
 
 /// Minutes of an ordinary day before anything happens: every window is one that was really recorded.
@@ -50,17 +52,25 @@ pub const TAUGHT: [(&str, bool); 8] = [
 ];
 
 /// More that is taught: what goes wrong elsewhere and in other ways, so that what is learned holds for more than five places.
-pub const ALSO_TAUGHT: [(&str, bool); 4] = [
+pub const ALSO_TAUGHT: [(&str, bool); 6] = [
     ("load-at-one-entrance", true),
+    // More and more customers for half an hour, as on the morning of a sale.
+    ("growing-load", true),
     ("slowing-service", true),
     // What is hit first gives no sign; who calls it has some seconds.
     ("locking-service", false),
+    ("stuck-service", false),
     ("gone-service", false),
 ];
 
 /// Written scenarios of which nothing is taught.
-pub const UNTAUGHT: [(&str, bool); 4] =
-    [("leak-recommendations", true), ("leak-search", true), ("slowing-payment", true), ("hungry-search", false)];
+pub const UNTAUGHT: [(&str, bool); 5] = [
+    ("leak-recommendations", true),
+    ("leak-search", true),
+    ("slowing-payment", true),
+    ("growing-checkout", true),
+    ("hungry-search", false),
+];
 
 /// Built-in scenarios, none of which is taught; whether somebody could have known, and minutes. They begin after
 /// [`BEFORE`] as when an operator plays them.
@@ -88,6 +98,10 @@ pub const BUILT_IN: [(&str, bool, i64); 17] = [
 struct Dice(u64);
 
 impl Dice {
+    fn of_lesson(name: &str, seed: u64) -> Self {
+        Self(seed ^ name.bytes().fold(7u64, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b))))
+    }
+
     fn unit(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
@@ -126,11 +140,16 @@ fn leak(toml: &mut String, at_s: f64, workload: &str, percent: f64) {
     step(toml, at_s, &deed);
 }
 
+/// Seconds after the start at which a written scenario begins.
+fn begin(dice: &mut Dice) -> f64 {
+    (BEFORE as f64 * 60.0 + dice.between(15.0, 240.0)).round()
+}
+
 /// A written scenario. The same name and seed give the same text.
 pub fn written(name: &str, seed: u64) -> String {
-    let mut dice = Dice(seed ^ name.bytes().fold(7u64, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b))));
+    let mut dice = Dice::of_lesson(name, seed);
     let mut toml = format!("name = \"{name}\"\ntitle = \"A lesson of failure prediction\"\n");
-    let begin = BEFORE as f64 * 60.0 + dice.between(15.0, 240.0);
+    let begin = begin(&mut dice);
     match name {
         "leak" => {
             let who = dice.of(&["checkout", "payment", "shipping", "frontend", "order-worker"]);
@@ -163,6 +182,15 @@ pub fn written(name: &str, seed: u64) -> String {
             );
             step(&mut toml, begin, &deed);
         }
+        "growing-load" | "growing-checkout" => {
+            let (entrance, factor) = match name {
+                "growing-load" => ("", dice.between(4.0, 8.0)),
+                _ => ("entrance = \"checkout\"\n", dice.between(10.0, 20.0)),
+            };
+            let ramp = (dice.between(25.0, 35.0) * 60.0).round();
+            let deed = format!("do = \"load\"\n{entrance}factor = {factor:.2}\nramp = \"{ramp}s\"");
+            step(&mut toml, begin, &deed);
+        }
         "load-at-one-entrance" => {
             let who = dice.of(&["browse", "search", "cart", "checkout"]);
             let (factor, ramp) = (dice.between(4.0, 15.0), (dice.between(2.0, 12.0) * 60.0).round());
@@ -188,9 +216,23 @@ pub fn written(name: &str, seed: u64) -> String {
             let deed = format!("for = \"10m\"\ndo = \"lock\"\nworkload = \"shop/{who}\"");
             step(&mut toml, begin + pause * 2.0, &deed);
         }
+        "stuck-service" => {
+            let who = dice.of(&["cart", "checkout", "payment", "search", "recommendations", "shipping"]);
+            step(&mut toml, begin, &format!("for = \"10m\"\ndo = \"lock\"\nworkload = \"shop/{who}\""));
+        }
         "gone-service" => {
             let who = dice.of(&["users-db", "cache", "payment", "cart"]);
             step(&mut toml, begin, &format!("for = \"10m\"\ndo = \"scale\"\nworkload = \"shop/{who}\"\nreplicas = 0"));
+        }
+        "another-cluster" => {
+            // From the first seconds on: more customers than ever, on slower services. What was learned elsewhere does not fit.
+            step(&mut toml, 5.0, &format!("do = \"load\"\nfactor = {:.2}", dice.between(2.5, 3.5)));
+            for who in
+                ["cart", "checkout", "payment", "search", "recommendations", "inventory", "orders-db", "users-db"]
+            {
+                let factor = dice.between(3.0, 6.0);
+                step(&mut toml, 6.0, &format!("do = \"slow\"\nworkload = \"shop/{who}\"\nfactor = {factor:.1}"));
+            }
         }
         "hungry-worker" => image(&mut toml, begin, "order-worker", "2.2.0"),
         "hungry-search" => image(&mut toml, begin, "search", "5.1.0"),
@@ -226,7 +268,11 @@ fn day(index: usize, seed: u64) -> DateTime<Utc> {
 }
 
 fn session((name, foreseeable): (&'static str, bool), used: Use, seed: u64, index: usize) -> Session {
-    let minutes = if matches!(name, "slow-leak-cart" | "harmless" | "hungry-worker") { 45 } else { 32 };
+    let minutes = match name {
+        "slow-leak-cart" | "harmless" | "hungry-worker" => 45,
+        "growing-load" | "growing-checkout" => 55,
+        _ => 32,
+    };
     Session {
         name,
         toml: Some(written(name, seed)),
@@ -236,6 +282,7 @@ fn session((name, foreseeable): (&'static str, bool), used: Use, seed: u64, inde
         minutes,
         used,
         foreseeable,
+        cause: begin(&mut Dice::of_lesson(name, seed)),
     }
 }
 
@@ -247,6 +294,13 @@ pub fn taught(seeds: std::ops::Range<u64>) -> Vec<Session> {
     let kinds = || TAUGHT.into_iter().chain(ALSO_TAUGHT);
     let all = seeds.flat_map(|seed| kinds().map(move |t| (t, seed * 100)));
     all.enumerate().map(|(i, (t, seed))| session(t, Use::Taught, seed + i as u64, i)).collect()
+}
+
+/// Clusters that are unlike the one that was taught: a model has to see that, and to be silent.
+pub fn strange(seeds: std::ops::Range<u64>) -> Vec<Session> {
+    let all = seeds.enumerate();
+    all.map(|(i, seed)| session(("another-cluster", false), Use::HeldOut, seed * 1000 + 999, EXAM_DAY - 1 - i))
+        .collect()
 }
 
 /// What is examined: seeds that were never taught, and scenarios of which nothing was.
@@ -268,6 +322,8 @@ pub fn examined(seeds: std::ops::Range<u64>) -> Vec<Session> {
                 minutes,
                 used: Use::HeldOut,
                 foreseeable,
+                // Their first deeds come some 10 to 20 s after they are played.
+                cause: 60.0 * BEFORE as f64,
             });
         }
     }

@@ -8,7 +8,7 @@ use kansole::analyze::failure::course::courses;
 use kansole::analyze::failure::training::total;
 use kansole::model::failure::{Fact, Past, Record};
 use kansole::model::series::Signal;
-use lessons::{ALSO_TAUGHT, BUILT_IN, Session, TAUGHT, UNTAUGHT, Use, examined, taught};
+use lessons::{ALSO_TAUGHT, BUILT_IN, Session, TAUGHT, UNTAUGHT, Use, examined, strange, taught};
 
 /// Payment leaks a quarter of its memory a minute, after six minutes of an ordinary morning.
 fn leak() -> Session {
@@ -25,6 +25,7 @@ fn leak() -> Session {
         minutes: 11,
         used: Use::HeldOut,
         foreseeable: true,
+        cause: 370.0,
     }
 }
 
@@ -58,11 +59,17 @@ fn a_leak_is_read_back_through_prometheus_and_told_before_it_kills() {
 
 #[test]
 fn nothing_that_is_examined_was_taught() {
-    let (taught, examined) = (taught(1..9), examined(11..13));
+    let (taught, examined) = (taught(1..9), examined(101..103));
     assert!(
         examined
             .iter()
+            .chain(&strange(101..103))
             .all(|e| taught.iter().all(|t| t.seed != e.seed && t.start.date_naive() != e.start.date_naive()))
+    );
+    let ordinary = |s: &Session| if s.name == "another-cluster" { 0.0 } else { 60.0 * s.before as f64 };
+    assert!(
+        taught.iter().chain(&examined).all(|s| s.cause >= ordinary(s)),
+        "nothing happens in the window that is learned from first"
     );
     let held = examined.iter().filter(|e| e.used == Use::HeldOut);
     assert!(held.clone().all(|e| taught.iter().all(|t| t.name != e.name)));

@@ -1,10 +1,10 @@
 //! A past as a learner meets it: at each step what was to be seen of a workload, and what came of it.
 
-use super::rules;
 use super::scene::{Around, Scene};
 use super::sight::Sight;
 use super::state::state;
 use super::window::Window;
+use super::{found, rules};
 use crate::model::failure::{AHEAD, Past, Pattern, PatternKind, STEPS, State};
 use crate::model::object::WorkloadKey;
 use chrono::TimeDelta;
@@ -75,7 +75,9 @@ pub fn states(past: &Past) -> Vec<Vec<Option<State>>> {
     let of = |record| {
         (0..moments(past)).map(|at| state(&Window::of_record(record, at + STEPS - 1, past.step))).collect::<Vec<_>>()
     };
-    past.records.iter().map(of).collect()
+    let mut all: Vec<_> = past.records.iter().map(of).collect();
+    all.iter_mut().enumerate().for_each(|(record, states)| found::raise(states, past, record, STEPS - 1));
+    all
 }
 
 /// The worst state of the next [`AHEAD`] after a moment; `None` where that lies beyond the end or was not measured.
@@ -110,7 +112,13 @@ pub fn walk(past: &Past, wants: impl Fn(usize, usize) -> bool, mut see: impl FnM
 pub fn courses(past: &Past) -> Vec<Course> {
     let mut all = blank(past);
     walk(past, |_, _| true, |record, _, moment| note(&mut all[record], moment));
+    label(&mut all, past);
     all
+}
+
+/// Adds to whole courses what was found then.
+pub(super) fn label<'a>(courses: impl IntoIterator<Item = &'a mut Course>, past: &Past) {
+    courses.into_iter().enumerate().for_each(|(record, c)| found::raise(&mut c.states, past, record, STEPS - 1));
 }
 
 /// Courses of which nothing is known yet.

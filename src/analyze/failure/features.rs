@@ -7,7 +7,7 @@ use crate::model::failure::{PatternKind, State, TimeToFailure};
 use crate::model::series::Signal;
 
 /// The columns, in order. Their hash is in a model's card.
-pub const NAMES: [&str; 52] = [
+pub const NAMES: [&str; 54] = [
     "state now",
     "memory of limit",
     "memory growth a minute",
@@ -60,6 +60,8 @@ pub const NAMES: [&str; 52] = [
     "calls that fail",
     "requests are measured",
     "calls are measured",
+    "minutes without half of its pods",
+    "callees that were scaled to zero",
 ];
 
 /// Times and ratios beyond these say no more.
@@ -145,6 +147,8 @@ pub fn row(moment: &Moment) -> Vec<f64> {
         worst(&|c| c.failed),
         flag(now(Signal::RequestRate).is_some()),
         flag(around.known),
+        (sight.lacking / 60.0).min(MOST_MINUTES),
+        around.callees.iter().filter(|c| c.gone).count() as f64,
     ]
 }
 

@@ -182,24 +182,28 @@ fn worsens(sight: &Sight, around: &Around, at: Timestamp) -> Option<Pattern> {
 fn dependency(sight: &Sight, around: &Around, at: Timestamp) -> Option<Pattern> {
     let mut facts = Vec::new();
     let mut lost = 0.0;
-    let mut declines = false;
+    let (mut declines, mut gone) = (false, false);
     for callee in &around.callees {
         let failed = callee.failed.filter(|share| *share >= FAILED_CALLS);
         let state = callee.state.filter(|s| *s >= State::Degraded);
-        if failed.is_none() && state.is_none() {
+        if failed.is_none() && state.is_none() && !callee.gone {
             continue;
         }
+        gone |= callee.gone;
         lost += failed.unwrap_or(0.0) * callee.per_request.unwrap_or(1.0);
         declines |= callee.worsens;
         let calls = failed
             .map_or_else(|| "calls still get through".to_owned(), |f| format!("{} of the calls fail", percent(f)));
-        let word = callee.state.map_or("not measured", State::word);
+        let word = match callee.state {
+            _ if callee.gone => "scaled to zero",
+            state => state.map_or("not measured", State::word),
+        };
         facts.push(evidence(&format!("calls to {}", callee.key), format!("it is {word}; {calls}"), at));
     }
     let decline = decline(sight, at).filter(|_| declines);
     let time_to_failure = decline.as_ref().map(|(_, time)| *time);
     // Who has been degraded by it for minutes and stays so lives with it: only who is about to feel it is told.
-    let new = lost >= FAILED_CALLS && sight.state == Some(State::Healthy);
+    let new = (gone || lost >= FAILED_CALLS) && sight.state == Some(State::Healthy);
     let alarm = new || decline.is_some();
     (!facts.is_empty()).then(|| {
         facts.extend(decline.map(|(fact, _)| fact));

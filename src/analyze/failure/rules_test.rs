@@ -59,6 +59,17 @@ fn kinds(found: &[Pattern]) -> Vec<(PatternKind, bool)> {
 }
 
 #[test]
+fn who_calls_what_was_scaled_to_zero_is_told_before_it_feels_it() {
+    let mut db = well("db");
+    for fact in [Fact::Desired, Fact::Ready] {
+        db.facts[fact as usize][STEPS - 1] = 0.0;
+    }
+    let told = seen(&[well("cart"), db], &[(0, 1, 0.0)]);
+    assert_eq!(kinds(&told), [(PatternKind::DependencyFailure, true)]);
+    assert!(told[0].evidence[0].says.contains("scaled to zero"), "{told:?}");
+}
+
+#[test]
 fn what_is_well_or_not_measured_shows_no_pattern() {
     assert_eq!(seen(&[well("cart"), well("db")], &[(0, 1, 0.0)]), vec![]);
     assert_eq!(seen(&[blank("cart", STEPS)], &[]), vec![]);

@@ -34,6 +34,8 @@ pub struct Callee {
     pub memory: Option<f64>,
     /// Its ready pods over wanted ones.
     pub ready: Option<f64>,
+    /// Whether nothing of it is wanted any more.
+    pub gone: bool,
 }
 
 /// What a workload has around it.
@@ -109,6 +111,7 @@ impl Scene {
             cpu: sight.and_then(|s| Some(s.cpu?.level)),
             memory: sight.and_then(|s| Some(s.memory?.level)),
             ready: sight.and_then(|s| s.ready),
+            gone: sight.is_some_and(|s| s.gone),
         }
     }
 }

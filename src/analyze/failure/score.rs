@@ -65,13 +65,10 @@ impl Score {
         let episodes = episodes(states, calm);
         let inside = |slot: usize| episodes.iter().any(|(from, to)| (*from..=*to).contains(&slot));
         let counted: Vec<usize> = (0..alarms.len().min(states.len())).filter(|s| alarms[*s] && !inside(*s)).collect();
-        let known: Vec<usize> = episodes.iter().map(|(from, _)| *from).filter(|from| *from > 0).collect();
-        let mut score = Self { episodes: known.len(), ..Self::default() };
-        for begin in &known {
-            if let Some(first) = counted.iter().find(|s| **s < *begin && begin - **s <= horizon) {
-                score.leads.push((begin - first) as f64 * f64::from(step));
-            }
-        }
+        let warned = warned(states, alarms, step);
+        let known: Vec<usize> = warned.iter().map(|(begin, _)| *begin).collect();
+        let leads = warned.iter().filter_map(|(_, lead)| *lead).collect();
+        let mut score = Self { episodes: known.len(), leads, ..Self::default() };
         let mut at = 0;
         while at < counted.len() {
             let first = counted[at];
@@ -89,6 +86,19 @@ impl Score {
         }
         score
     }
+}
+
+/// The first step of each episode that counts, and the seconds of warning where it was foreseen.
+pub fn warned(states: &[Option<State>], alarms: &[bool], step: u32) -> Vec<(usize, Option<f64>)> {
+    let slots = |span: TimeDelta| (span.num_seconds() / i64::from(step.max(1))).max(1) as usize;
+    let episodes = episodes(states, slots(CALM));
+    let inside = |slot: usize| episodes.iter().any(|(from, to)| (*from..=*to).contains(&slot));
+    let lead = |begin: usize| {
+        let early = begin.saturating_sub(slots(HORIZON))..begin.min(alarms.len());
+        let first = early.into_iter().find(|s| alarms[*s] && !inside(*s))?;
+        Some((begin - first) as f64 * f64::from(step))
+    };
+    episodes.iter().filter(|(begin, _)| *begin > 0).map(|(begin, _)| (*begin, lead(*begin))).collect()
 }
 
 /// First and last step of each episode.

@@ -82,6 +82,10 @@ pub struct Sight {
     pub worsens: Option<(Signal, TimeToFailure)>,
     /// Ready pods over wanted ones.
     pub ready: Option<f64>,
+    /// Seconds for which less than half of the wanted pods has been ready; 0: not so now, or not measured.
+    pub lacking: f64,
+    /// Whether nothing of it is wanted any more: whoever still calls it is not answered.
+    pub gone: bool,
     /// Containers started anew within the window, and seconds since the last.
     pub restarts: Option<f64>,
     #[allow(missing_docs)]
@@ -126,6 +130,8 @@ impl Sight {
             lately: [lately(Signal::LatencyP99), lately(Signal::ErrorRate)],
             near: near.into_iter().flatten().reduce(f64::max),
             worsens: ends.into_iter().flatten().min_by(|a, b| a.1.expected.total_cmp(&b.1.expected)),
+            lacking: lacking(window),
+            gone: wanted == Some(0.0),
             ready: ready.zip(wanted).filter(|(_, w)| *w > 0.0).map(|(r, w)| r / w),
             restarts: known.then(|| restarts.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)).sum()),
             restarted: restarts.iter().rposition(|v| *v >= 1.0).map(|i| -window.ago(i)),
@@ -142,6 +148,14 @@ impl Sight {
     pub fn fails(&self) -> bool {
         self.state.is_some_and(State::is_failure)
     }
+}
+
+/// Seconds up to now without half of the wanted pods.
+fn lacking(window: &Window) -> f64 {
+    let (ready, wanted) = (window.fact(Fact::Ready), window.fact(Fact::Desired));
+    let lacks = |i: &usize| wanted[*i] > 0.0 && ready[*i] < 0.5 * wanted[*i];
+    let steps = (0..STEPS).rev().take_while(lacks).count();
+    steps as f64 * f64::from(window.step)
 }
 
 fn points(window: &Window, row: &[f32], from: usize) -> Vec<(f64, f64)> {

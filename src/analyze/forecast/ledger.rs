@@ -111,6 +111,7 @@ mod tests {
                 steps: vec![hour; 24],
                 backtest: None,
                 crossing: None,
+                parts: vec![],
             }),
             kept: Kept::default(),
         }

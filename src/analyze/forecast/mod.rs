@@ -153,6 +153,7 @@ fn outlook(forecast: Forecast, from: Timestamp, step: TimeDelta, limit: Option<f
         steps,
         backtest,
         crossing,
+        parts: forecast.parts,
     }
 }
 

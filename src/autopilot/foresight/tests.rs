@@ -49,7 +49,7 @@ async fn without_prometheus_training_says_so_and_two_at_once_are_refused() {
     // The server is lost: the question is dropped without an answer.
     drop(asked.recv().await.unwrap());
     let (_, News::Read(past)) = heard(&mut told).await else { panic!("the reading ends") };
-    f.read(past, &notes, at(9));
+    f.read(past, None, &notes, at(9));
     assert!(matches!(&f.failures().training, Training::Ended { said, .. } if said.contains("could not be read")));
     drop(asked);
     assert!(f.train(&asks, &notes, at(10)).unwrap_err().contains("cannot be asked"));
@@ -61,8 +61,8 @@ async fn a_quiet_past_teaches_nothing_and_the_model_stays() {
     let mut f = Foresight::default();
     let card = f.failures().card.clone();
     f.cancel = Some(Arc::default());
-    let past = Past { from: at(0), step: 15, slots: 400, records: vec![], calls: vec![] };
-    f.read(Some(past), &notes, at(1));
+    let past = Past { from: at(0), step: 15, slots: 400, records: vec![], calls: vec![], found: vec![] };
+    f.read(Some(past), None, &notes, at(1));
     let (_, News::Learned(learned)) = heard(&mut told).await else { panic!("training ends") };
     assert_eq!(f.learned(*learned, at(2)), None);
     let failures = f.failures();
@@ -78,7 +78,7 @@ async fn what_was_cancelled_is_not_taken_over() {
     assert!(f.cancel(at(0)).is_err());
     f.train(&asks, &notes, at(0)).unwrap();
     f.cancel(at(1)).unwrap();
-    f.read(None, &notes, at(2));
+    f.read(None, None, &notes, at(2));
     assert!(matches!(&f.failures().training, Training::Ended { said, .. } if said.contains("cancelled")));
 }
 
@@ -88,7 +88,7 @@ fn what_was_learned_is_saved_speaks_after_a_restart_and_is_rolled_back_step_by_s
     let mut f = Foresight::default();
     assert_eq!(f.open(Some(folder.path())), None);
     assert!(f.failures().card.is_none() && f.roll_back().unwrap_err().contains("no model"));
-    let past = || Past { from: at(0), step: 15, slots: 800, records: vec![], calls: vec![] };
+    let past = || Past { from: at(0), step: 15, slots: 800, records: vec![], calls: vec![], found: vec![] };
     for version in 1..=2 {
         let (trained, examined) = example();
         f.cancel = Some(Arc::default());
@@ -140,7 +140,7 @@ fn losses_are_told_epoch_by_epoch_and_stay_with_the_model_they_led_to() {
     assert_eq!((losses.epochs.len(), losses.epochs[2]), (3, epoch(3)), "one that was cancelled is not heard");
     f.cancel = Some(flag);
     let (trained, examined) = example();
-    let past = Past { from: at(0), step: 15, slots: 800, records: vec![], calls: vec![] };
+    let past = Past { from: at(0), step: 15, slots: 800, records: vec![], calls: vec![], found: vec![] };
     f.learned(Ok((trained, examined, past)), at(9)).unwrap();
     let mut again = Foresight::default();
     again.open(Some(folder.path()));

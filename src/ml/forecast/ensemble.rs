@@ -27,18 +27,34 @@ pub fn combine(paths: &[&[f64]], weights: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..paths.len()).collect();
     (0..horizon)
         .map(|h| {
-            order.sort_by(|a, b| paths[*a][h].total_cmp(&paths[*b][h]));
-            let (mut below, mut sum, mut mass) = (0.0, 0.0, 0.0);
-            for i in &order {
-                let above = below + weights[*i];
-                let kept = (above.min(1.0 - TRIM) - below.max(TRIM)).max(0.0);
-                sum += kept * paths[*i][h];
+            let (mut sum, mut mass) = (0.0, 0.0);
+            trim(paths, weights, h, &mut order, |i, kept| {
+                sum += kept * paths[i][h];
                 mass += kept;
-                below = above;
-            }
+            });
             sum / mass
         })
         .collect()
+}
+
+/// How much each path counts in what [`combine`] makes of step `h`: shares that sum to 1.
+pub fn heard(paths: &[&[f64]], weights: &[f64], h: usize) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..paths.len()).collect();
+    let mut shares = vec![0.0; paths.len()];
+    trim(paths, weights, h, &mut order, |i, kept| shares[i] = kept);
+    let mass: f64 = shares.iter().sum();
+    shares.into_iter().map(|s| s / mass).collect()
+}
+
+/// Hands out what is left of each path's weight at step `h` when the lowest and the highest are cut off.
+fn trim(paths: &[&[f64]], weights: &[f64], h: usize, order: &mut [usize], mut hand: impl FnMut(usize, f64)) {
+    order.sort_by(|a, b| paths[*a][h].total_cmp(&paths[*b][h]));
+    let mut below = 0.0;
+    for i in order {
+        let above = below + weights[*i];
+        hand(*i, (above.min(1.0 - TRIM) - below.max(TRIM)).max(0.0));
+        below = above;
+    }
 }
 
 #[cfg(test)]
@@ -57,6 +73,18 @@ mod tests {
         let views: Vec<&[f64]> = paths.iter().map(Vec::as_slice).collect();
         let mean = combine(&views, &[0.2; 5]);
         assert!((mean[0] - 3.0).abs() < 1e-9, "{mean:?}");
+    }
+
+    #[test]
+    fn what_is_heard_of_each_adds_up_to_what_is_said() {
+        let paths: Vec<Vec<f64>> = vec![vec![1.0, 9.0], vec![4.0, 2.0], vec![2.0, 3.0], vec![1e9, 5.0]];
+        let views: Vec<&[f64]> = paths.iter().map(Vec::as_slice).collect();
+        let weights = [0.3, 0.3, 0.25, 0.15];
+        for (h, said) in combine(&views, &weights).into_iter().enumerate() {
+            let shares = heard(&views, &weights, h);
+            let sum: f64 = shares.iter().zip(&paths).map(|(s, p)| s * p[h]).sum();
+            assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12 && (sum - said).abs() < 1e-9, "{shares:?}");
+        }
     }
 
     #[test]

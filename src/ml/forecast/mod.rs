@@ -139,6 +139,9 @@ pub struct Forecast {
     pub band95: Band,
     /// `None` for a series that never changed: nothing was there to get wrong.
     pub backtest: Option<BackTest>,
+    /// What the expected value of the highest step is made of, where the models can be taken apart: causes and their shares in
+    /// the unit of the series, which add up to it. Empty where they cannot.
+    pub parts: Vec<(&'static str, f64)>,
 }
 
 /// Predicts one series. See [`forecast_all`].
@@ -184,6 +187,8 @@ struct Draft {
     errors: Vec<Errors>,
     /// Mean absolute error of the baseline over the folds.
     baseline: f64,
+    /// As in [`Forecast::parts`].
+    parts: Vec<(&'static str, f64)>,
 }
 
 fn draft(series: &Series, config: &Config, threads: usize, cancel: &AtomicBool) -> Result<Draft, Refusal> {
@@ -211,6 +216,7 @@ fn draft(series: &Series, config: &Config, threads: usize, cancel: &AtomicBool) 
             mean: vec![history[0]; ahead],
             errors: Vec::new(),
             baseline: 0.0,
+            parts: Vec::new(),
         });
     }
     let tested = ahead.min((history.len() - least) / 2).min(history.len() / 4).max(1);
@@ -234,7 +240,7 @@ fn draft(series: &Series, config: &Config, threads: usize, cancel: &AtomicBool) 
     let errors = backtest::ensemble_errors(&members, history, &origins);
     let mut members: Vec<(String, f64)> = members.into_iter().map(|m| m.name).zip(weights).collect();
     members.sort_by(|a, b| b.1.total_cmp(&a.1));
-    Ok(Draft { seasons, members, mean, errors, baseline })
+    Ok(Draft { seasons, members, mean, errors, baseline, parts: Vec::new() })
 }
 
 impl Draft {
@@ -276,7 +282,10 @@ impl Draft {
             Some((name, weight)) if *weight > 0.9 => name.clone(),
             _ => format!("ensemble of {}", self.members.len()),
         };
-        Ok(Forecast { model, members: self.members, seasons: self.seasons, mean, band80, band95, backtest })
+        // Where nothing is above the floor the expected value is the floor, whatever it was made of.
+        let parts = if self.mean.iter().any(|v| *v > floor) { self.parts } else { Vec::new() };
+        let (members, seasons) = (self.members, self.seasons);
+        Ok(Forecast { model, members, seasons, mean, band80, band95, backtest, parts })
     }
 
     fn score(&self, scale: f64) -> BackTest {

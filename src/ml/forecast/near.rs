@@ -142,11 +142,12 @@ impl Past<'_> {
         let weights = ensemble::weights(&means);
         let paths: Vec<&[f64]> = members.iter().map(|m| m.path.as_slice()).collect();
         let mean = ensemble::combine(&paths, &weights);
+        let parts = self.parts(&members, &paths, &weights, &mean);
         let baseline = members.iter().zip(&means).find(|(m, _)| m.name == BASELINE).map_or(f64::NAN, |(_, e)| *e);
         let errors = errors(&members, &actual);
         let mut members: Vec<(String, f64)> = members.into_iter().map(|m| m.name).zip(weights).collect();
         members.sort_by(|a, b| b.1.total_cmp(&a.1));
-        Ok(Draft { seasons: vec![self.season], members, mean, errors, baseline })
+        Ok(Draft { seasons: vec![self.season], members, mean, errors, baseline, parts })
     }
 
     /// `None` where the model cannot speak at every origin.
@@ -254,6 +255,8 @@ impl Past<'_> {
         change(self.season).or_else(|| change(1))
     }
 }
+
+mod parts;
 
 /// The ensemble's errors on each fold, with weights learned on folds that share nothing with it.
 fn errors(members: &[Member], actual: &[Vec<f64>]) -> Vec<Errors> {

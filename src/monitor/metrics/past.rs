@@ -27,7 +27,7 @@ pub async fn read(client: &PromClient, profile: &Profile, index: &PodIndex, job:
     let calls = reader.calls().await?;
     let mut records: Vec<Record> = reader.records.into_values().filter(|r| job.keys.contains(&r.key)).collect();
     records.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(Past { from: whole.from, step: whole.step, slots: whole.slots(), records, calls })
+    Ok(Past { from: whole.from, step: whole.step, slots: whole.slots(), records, calls, found: Vec::new() })
 }
 
 struct Reader<'a> {

@@ -45,6 +45,7 @@ fn past(records: usize, slots: usize, tells: bool) -> Past {
         slots,
         records: (0..records).map(|i| foretold(&format!("w{i}"), slots, i, tells)).collect(),
         calls: Vec::new(),
+        found: Vec::new(),
     }
 }
 

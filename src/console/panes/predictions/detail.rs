@@ -199,6 +199,9 @@ fn expected(l: &mut Lines, o: &Outlook, p: &Prediction, ctx: &Ctx) {
         );
         l.field("peak", text, against(hour.band80.1, p.limit));
     }
+    if !o.parts.is_empty() {
+        l.field("made of", made_of(&o.parts, unit), Role::Text);
+    }
     match (o.crossing, p.limit) {
         (Some(c), Some(limit)) => {
             let limit = unit.show(limit);
@@ -234,6 +237,19 @@ fn expected(l: &mut Lines, o: &Outlook, p: &Prediction, ctx: &Ctx) {
     l.field("weights", format!("{}{more}", heard.join(", ")), Role::Text);
     let seasons: Vec<String> = o.seasons.iter().map(|s| format!("{s} hours")).collect();
     l.field("seasons", if seasons.is_empty() { "none".into() } else { seasons.join(", ") }, Role::Text);
+}
+
+/// Why the peak is as high as it is: what each cause brings. The first is what there is now, the others are told as what they add.
+fn made_of(parts: &[(&'static str, f64)], unit: Unit) -> String {
+    let told = |(i, (cause, value)): (usize, &(&str, f64))| {
+        let sign = match () {
+            () if *value < 0.0 => "-",
+            () if i > 0 => "+",
+            () => "",
+        };
+        format!("{sign}{} {cause}", unit.show(value.abs()))
+    };
+    parts.iter().enumerate().map(told).collect::<Vec<_>>().join(", ")
 }
 
 /// How it did on what came since.

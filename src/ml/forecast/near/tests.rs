@@ -125,3 +125,27 @@ fn constants_gaps_and_values_that_are_no_numbers_have_an_answer() {
     assert!(with.mean.iter().all(|v| v.is_finite()));
     assert!(with.mean.iter().zip(&whole.mean).all(|(a, b)| (a - b).abs() < 2.0));
 }
+
+#[test]
+fn every_model_and_the_forecast_come_apart_without_a_rest() {
+    for seed in 0..4 {
+        let (fine, coarse) = wandering(seed, 0.3);
+        let past = past(&fine, &coarse);
+        for (name, model) in MODELS {
+            let path = past.path(model, fine.len(), HORIZON).unwrap();
+            for step in [0, 7, HORIZON - 1] {
+                let parts = past.part(model, fine.len(), step).unwrap();
+                assert!((parts.iter().sum::<f64>() - path[step]).abs() < 1e-9, "{name}: {parts:?} {}", path[step]);
+            }
+        }
+        let said = one(&past).unwrap();
+        let most = said.mean.iter().copied().fold(f64::MIN, f64::max);
+        let sum: f64 = said.parts.iter().map(|(_, part)| part).sum();
+        assert!((sum - most).abs() < 1e-9, "{:?} {most}", said.parts);
+        assert!(
+            said.parts.iter().any(|(cause, part)| *cause == "the time of day" && part.abs() > 0.05),
+            "{:?}",
+            said.parts
+        );
+    }
+}

@@ -5,6 +5,7 @@
 
 use crate::model::mode::Mode;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The whole configuration.
@@ -278,6 +279,10 @@ settings! {
         color: String = "auto".to_owned(),
         /// ASCII only.
         ascii: bool = false,
+        /// What charts are drawn with: `auto`, `braille`, or `blocks` where the font has no braille.
+        charts: String = "auto".to_owned(),
+        /// Colour of the cluster's name by context, such as `{ "prod-*" = "red" }`; a `*` at the end stands for any rest.
+        banners: BTreeMap<String, String> = BTreeMap::new(),
         /// Most frames per second; unset: 30, or 10 over SSH.
         max_fps: Option<u32> = None,
     }

@@ -200,6 +200,12 @@ fn style(value: &Value, palette: &BTreeMap<String, Color>) -> Result<Style, (Str
     Ok(style)
 }
 
+/// A colour outside of a theme: `#rrggbb`, a number from 0 to 255, or one of the sixteen names. The error is what
+/// is wrong, and the remedy.
+pub fn plain_color(text: &str) -> Result<Color, (String, String)> {
+    color(text, &ANSI.iter().map(|(n, c)| ((*n).to_owned(), *c)).collect())
+}
+
 /// `#rrggbb`, a number from 0 to 255, or a name of the palette.
 fn color(text: &str, palette: &BTreeMap<String, Color>) -> Result<Color, (String, String)> {
     if let Some(hex) = text.strip_prefix('#') {

@@ -3,6 +3,7 @@
 use super::app::{Model, Msg};
 use super::caps::Caps;
 use super::effect::Effect;
+use super::history::History;
 use super::look::Look;
 use super::osc52;
 use super::pane::Pane;
@@ -16,6 +17,7 @@ use crate::autopilot::world::{Command, Detail, Full, Level, World};
 use crate::config::dirs::Dirs;
 use crate::config::{Loaded, Overrides, watch};
 use crate::model::demo::Director;
+use crate::model::query::Fault;
 use crate::model::time;
 use chrono::TimeDelta;
 use crossterm::event::{Event, EventStream};
@@ -92,6 +94,8 @@ struct Reload {
     flags: Overrides,
     dirs: Dirs,
     caps: Caps,
+    /// Expressions of this and earlier sessions.
+    history: History,
     /// Theme chosen from the menu; it wins over the file until the end of the session.
     theme: Option<String>,
 }
@@ -176,7 +180,11 @@ pub async fn run(start: Start) -> io::Result<Exit> {
     if let Err(why) = &reloads {
         model.note(Level::Warning, why);
     }
-    let files = Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, theme: None };
+    let history = History::below(&start.dirs.state);
+    let earlier = history.read();
+    model.panes.iter_mut().for_each(|pane| pane.remember(&earlier));
+    let files =
+        Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, history, theme: None };
     let (handle, finished) = (start.handle, Arc::default());
     let mut shell = Shell { handle, inbox, screen, terminal, files, leave: None, finished, exit: Exit::Left };
     let size = shell.screen.size()?;
@@ -301,6 +309,7 @@ impl Shell {
                         let _ = self.inbox.try_send(Msg::Answer(answer));
                     }
                 }
+                Effect::Remember(text) => self.files.history.append(&text),
                 Effect::Repaint => self.repaint(model)?,
                 Effect::Suspend => self.stop(model)?,
                 Effect::Quit => self.leave(),
@@ -390,6 +399,9 @@ fn fetched(detail: Detail, full: Result<Full, String>) -> Msg {
         (Detail::Path(trace), Ok(Full::Path(path))) => Msg::Path(trace, path),
         (detail, Ok(Full::Text(text))) => Msg::Fetched { detail, text: Ok(text) },
         (detail, Err(why)) => Msg::Fetched { detail, text: Err(why) },
-        (detail, Ok(Full::Path(_))) => Msg::Fetched { detail, text: Err("an answer to another question came".into()) },
+        (Detail::Query(query), Ok(Full::Query(answer))) => Msg::Answered(query, answer),
+        (Detail::Query(query), Err(why)) => Msg::Answered(query, Err(Fault { why: why.into(), at: None })),
+        (_, Ok(Full::Words(words))) => Msg::Words(words),
+        (detail, Ok(_)) => Msg::Fetched { detail, text: Err("an answer to another question came".into()) },
     }
 }

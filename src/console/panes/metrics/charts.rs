@@ -46,11 +46,15 @@ pub struct View<'a> {
     pub workload: &'a Workload,
     /// The span of time.
     pub span: Span,
+    /// Logarithmic values.
+    pub log: bool,
+    /// The moment whose values are told.
+    pub cross: Option<Timestamp>,
 }
 
 /// Draws one frame. `chosen` marks the one that Enter enlarges.
 pub fn draw(buf: &mut Buffer, area: Rect, ctx: &Ctx, view: &View, frame: usize, chosen: bool) {
-    let View { world, workload: w, span } = view;
+    let View { world, workload: w, span, log, cross } = view;
     let metrics = world.snapshot.metrics.workloads.get(&w.key);
     let to = span.end.unwrap_or(ctx.now);
     let from = to - span.length;
@@ -83,6 +87,8 @@ pub fn draw(buf: &mut Buffer, area: Rect, ctx: &Ctx, view: &View, frame: usize, 
         spans: show::spans(&world.anomalies, &w.key, ctx.now),
         unit,
         missing: Some(missing(world, metrics.map(|m| m.now(signals[0])))),
+        log: *log,
+        cross: cross.map(|at| at.timestamp() as f64),
     };
     chart.draw(buf, ctx.theme, area);
 }

@@ -16,6 +16,7 @@ fn chart(points: Vec<(f64, f64)>) -> Chart {
         spans: vec![],
         unit: Unit::Count,
         missing: None,
+        ..Chart::default()
     }
 }
 

@@ -271,7 +271,7 @@ settings! {
 settings! {
     /// The terminal.
     Ui {
-        /// Theme name or file.
+        /// Theme name or file; `auto`: light or dark, as the terminal says of its background.
         theme: String = "dark".to_owned(),
         /// Keymap name or file.
         keymap: String = "default".to_owned(),

@@ -14,6 +14,9 @@ use ratatui::style::{Color, Modifier, Style};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
+/// The theme that follows the terminal's background.
+pub const AUTO: &str = "auto";
+
 /// Themes inside the program: name and text.
 pub const SHIPPED: [(&str, &str); 5] = [
     ("dark", include_str!("../../themes/dark.toml")),

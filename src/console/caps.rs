@@ -34,6 +34,8 @@ pub struct Caps {
     pub ascii: bool,
     /// Charts are drawn with quarter blocks: the font has no braille.
     pub blocks: bool,
+    /// The background is light, as far as the terminal said so.
+    pub light: bool,
     /// Over SSH: fewer frames.
     pub remote: bool,
     /// Multiplexer around it.
@@ -64,7 +66,7 @@ impl Caps {
         };
         let remote = ["SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT"].into_iter().any(|v| get(v).is_some());
         // The font of the Linux console has blocks but no braille.
-        Self { depth, ascii: ascii || !utf8, blocks: term == "linux", remote, multiplexer }
+        Self { depth, ascii: ascii || !utf8, blocks: term == "linux", light: false, remote, multiplexer }
     }
 
     /// Characters to draw with.

@@ -112,7 +112,7 @@ commands! {
     Quit "quit" "quit" ["q", "ctrl-c"] Scope::Global, None, "Leave the console; actions in flight are finished or handed over first.";
     Help "help" "help" ["?"] Scope::Global, None, "Show the keys of the focused pane.";
     Palette "palette" "commands" [":"] Scope::Global, None, "Find any command by name.";
-    Overview "overview" "overview" ["1"] Scope::Global, None, "Anomalies, findings, SLOs, sources and modes at a glance.";
+    Overview "overview" "overview" ["1"] Scope::Global, None, "Incidents, findings, SLOs, sources and modes at a glance.";
     Workloads "workloads" "workloads" ["2"] Scope::Global, None, "Namespaces, workloads, pods and containers.";
     Metrics "metrics" "metrics" ["3"] Scope::Global, None, "Charts of the selected workload.";
     Actions "actions" "actions" ["4"] Scope::Global, None, "The queue of proposals and what became of them.";

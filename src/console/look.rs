@@ -29,7 +29,12 @@ impl Look {
     /// sixteen, and to `mono` without any.
     pub fn load(ui: &Ui, dirs: &Dirs, caps: &Caps) -> Result<Self, Problems> {
         let bindings = keymap::load(&ui.keymap, dirs, &bindable())?;
-        let mut styles = theme::load(&ui.theme, dirs, &Role::NAMES)?;
+        let name = match (&*ui.theme, caps.light) {
+            (theme::AUTO, true) => "light",
+            (theme::AUTO, false) => "dark",
+            (name, _) => name,
+        };
+        let mut styles = theme::load(name, dirs, &Role::NAMES)?;
         match caps.depth {
             Depth::None => styles = theme::load("mono", dirs, &Role::NAMES)?,
             Depth::Ansi16 if styles.iter().any(needs_palette) => {
@@ -84,7 +89,8 @@ mod tests {
 
     fn look(name: &str, depth: Depth) -> Look {
         let dirs = Dirs::below(std::path::Path::new("/nonexistent"));
-        let caps = Caps { depth, ascii: false, blocks: false, remote: false, multiplexer: Multiplexer::None };
+        let caps =
+            Caps { depth, ascii: false, blocks: false, light: false, remote: false, multiplexer: Multiplexer::None };
         let ui = Ui { theme: name.into(), ..Ui::default() };
         Look::load(&ui, &dirs, &caps).unwrap_or_else(|e| panic!("{e}"))
     }
@@ -121,7 +127,14 @@ mod tests {
         let banners = [("prod-*", "red"), ("prod-eu", "#0072b2"), ("p*", "green")];
         let ui = Ui { banners: banners.map(|(c, v)| (c.to_owned(), v.to_owned())).into(), ..Ui::default() };
         let look = |depth| {
-            let caps = Caps { depth, ascii: false, blocks: false, remote: false, multiplexer: Multiplexer::None };
+            let caps = Caps {
+                depth,
+                ascii: false,
+                blocks: false,
+                light: false,
+                remote: false,
+                multiplexer: Multiplexer::None,
+            };
             Look::load(&ui, &dirs, &caps).unwrap_or_else(|e| panic!("{e}"))
         };
         let rich = look(Depth::True);
@@ -130,6 +143,20 @@ mod tests {
         assert_eq!(rich.banner("staging"), rich.theme.style(Role::Banner));
         assert_eq!(look(Depth::Ansi16).banner("prod-eu").fg, Some(Color::Red), "what can be shown wins");
         assert_eq!(look(Depth::None).banner("prod-eu").fg, None);
+    }
+
+    #[test]
+    fn the_theme_auto_follows_the_background() {
+        let dirs = Dirs::below(std::path::Path::new("/nonexistent"));
+        let shown = |light| {
+            let depth = Depth::True;
+            let caps =
+                Caps { depth, ascii: false, blocks: false, light, remote: false, multiplexer: Multiplexer::None };
+            let ui = Ui { theme: theme::AUTO.into(), ..Ui::default() };
+            Look::load(&ui, &dirs, &caps).unwrap_or_else(|e| panic!("{e}")).theme.styles
+        };
+        assert_eq!(shown(true), look("light", Depth::True).theme.styles);
+        assert_eq!(shown(false), look("dark", Depth::True).theme.styles);
     }
 
     #[test]

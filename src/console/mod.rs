@@ -1,6 +1,7 @@
 //! The terminal: panes, layers, input, drawing. Knows the model, the configuration and the loop's handle.
 
 pub mod app;
+pub mod background;
 pub mod caps;
 pub mod command;
 pub mod effect;
@@ -27,6 +28,8 @@ pub mod view;
 pub mod watchdog;
 pub mod widgets;
 
+#[cfg(test)]
+mod bytes;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The console's own loop: waits for signals, keys, worlds, answers and the clock; updates; draws.
 
 use super::app::{Model, Msg};
+use super::background;
 use super::caps::Caps;
 use super::effect::Effect;
 use super::history::History;
@@ -20,7 +21,7 @@ use crate::model::demo::Director;
 use crate::model::query::Fault;
 use crate::model::time;
 use chrono::TimeDelta;
-use crossterm::event::{Event, EventStream};
+use crossterm::event::{Event, EventStream, KeyEvent};
 use futures::StreamExt as _;
 use std::fs::File;
 use std::io;
@@ -41,6 +42,9 @@ const LEAVE: Duration = Duration::from_secs(10);
 
 /// The same when the terminal is gone or a signal said so; shorter than the watchdog's patience.
 const LEAVE_NOW: Duration = Duration::from_millis(1500);
+
+/// What the terminal may take to tell its background; every terminal answers within a round trip.
+const BACKGROUND: Duration = Duration::from_secs(1);
 
 /// What the console needs to start.
 pub struct Start {
@@ -160,10 +164,11 @@ impl Signals {
 /// Runs the console until the operator leaves or the terminal does. The first frame needs no network.
 ///
 /// Errors are those of taking or writing to the terminal; backends failing is no reason to end.
-pub async fn run(start: Start) -> io::Result<Exit> {
+pub async fn run(mut start: Start) -> io::Result<Exit> {
     let signals = Signals::listen()?;
     install_panic_hook(&start.dirs.state);
     let terminal = Terminal::take()?;
+    let typed = follow_background(&mut start);
     let (_watchdog, lost) = Watchdog::start(io::stdin().as_fd().try_clone_to_owned()?);
     let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let screen = ratatui::Terminal::new(Screen::new(out, true))?;
@@ -189,9 +194,26 @@ pub async fn run(start: Start) -> io::Result<Exit> {
     let mut shell = Shell { handle, inbox, screen, terminal, files, leave: None, finished, exit: Exit::Left };
     let size = shell.screen.size()?;
     model.size = (size.width, size.height);
+    for key in typed {
+        shell.work(&mut model, Msg::Key(key))?;
+    }
     shell.draw(&mut model)?;
     start.drawn.cancel();
     drive(shell, model, Inputs { signals, lost, worlds, messages, changes, frame }).await
+}
+
+/// Where the theme is to follow the background: asks the terminal and takes the theme. Gives what was typed meanwhile.
+fn follow_background(start: &mut Start) -> Vec<KeyEvent> {
+    let ui = &start.loaded.settings.ui;
+    if ui.theme != crate::config::theme::AUTO {
+        return Vec::new();
+    }
+    let answer = background::ask(io::stdin(), io::stdout(), BACKGROUND);
+    start.caps.light = answer.light == Some(true);
+    if let Ok(look) = Look::load(ui, &start.dirs, &start.caps) {
+        start.look = look;
+    }
+    answer.keys
 }
 
 /// Everything the loop waits for, beside the keyboard.
@@ -398,9 +420,9 @@ fn fetched(detail: Detail, full: Result<Full, String>) -> Msg {
     match (detail, full) {
         (Detail::Path(trace), Ok(Full::Path(path))) => Msg::Path(trace, path),
         (detail, Ok(Full::Text(text))) => Msg::Fetched { detail, text: Ok(text) },
+        (Detail::Query(query), Err(why)) => Msg::Answered(query, Err(Fault { why: why.into(), at: None })),
         (detail, Err(why)) => Msg::Fetched { detail, text: Err(why) },
         (Detail::Query(query), Ok(Full::Query(answer))) => Msg::Answered(query, answer),
-        (Detail::Query(query), Err(why)) => Msg::Answered(query, Err(Fault { why: why.into(), at: None })),
         (_, Ok(Full::Words(words))) => Msg::Words(words),
         (detail, Ok(_)) => Msg::Fetched { detail, text: Err("an answer to another question came".into()) },
     }

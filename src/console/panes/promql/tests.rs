@@ -86,8 +86,8 @@ fn an_expression_is_completed_run_and_kept() {
     assert_eq!(asked(&effects), Query { expression: text.into(), range: None });
     // The past is one key away, also what another session typed.
     type_keys(&mut m, "enter up enter");
-    let Some(Effect::Remember(again)) = type_keys(&mut m, "i ctrl-u ctrl-p enter").into_iter().next() else { panic!() };
-    assert_eq!(again, text);
+    let effects = type_keys(&mut m, "i ctrl-u ctrl-p enter");
+    assert!(effects.contains(&Effect::Remember(text.into())), "{effects:?}");
 }
 
 #[test]

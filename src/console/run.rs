@@ -187,7 +187,9 @@ pub async fn run(mut start: Start) -> io::Result<Exit> {
     }
     let history = History::below(&start.dirs.state);
     let earlier = history.read();
-    model.panes.iter_mut().for_each(|pane| pane.remember(&earlier));
+    for pane in &mut model.panes {
+        pane.remember(&earlier);
+    }
     let files =
         Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, history, theme: None };
     let (handle, finished) = (start.handle, Arc::default());

@@ -52,7 +52,9 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Answered(query, answer) => {
             let Model { panes, world, look, now, layers, .. } = model;
             let ctx = super::pane::Ctx { world, theme: &look.theme, now: *now, focused: layers.is_empty() };
-            panes.iter_mut().for_each(|pane| pane.answered(&query, &answer, &ctx));
+            for pane in panes {
+                pane.answered(&query, &answer, &ctx);
+            }
             model.dirty = true;
         }
         Msg::Words(words) => {

@@ -179,7 +179,7 @@ impl Collector {
                     wait = FIRST_WAIT;
                     // It stays when the server is lost: whoever asks by hand is then told why it does not answer.
                     self.found.send_replace(Some(client.aside().holding(BY_HAND)));
-                    self.session(client, profile).await.to_string()
+                    Box::pin(self.session(client, profile)).await.to_string()
                 }
                 Err(why) => why,
             };

@@ -15,6 +15,7 @@ use crate::model::time::{age, short};
 use chrono::TimeDelta;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use std::fmt::Write as _;
 
 const COLUMNS: [Column; 2] = [Column::number("VALUE", 10, 24, 0), Column::text("SERIES", 20, 400, 0)];
 
@@ -60,9 +61,9 @@ impl Promql {
         }
         if let Some((Query { expression, .. }, answer, at)) = &self.answer {
             let of = if **expression == *self.expression { "" } else { " of an earlier expression" };
-            note += &format!(", {}{of}, {} old", self.cursor.position(self.rows.len()), age(ctx.now, *at));
+            let _ = write!(note, ", {}{of}, {} old", self.cursor.position(self.rows.len()), age(ctx.now, *at));
             if answer.left_out > 0 {
-                note += &format!(", {} more left out", answer.left_out);
+                let _ = write!(note, ", {} more left out", answer.left_out);
             }
         }
         note
@@ -94,7 +95,7 @@ impl Promql {
                 used += 1;
             }
         }
-        let notes = self.answer.iter().flat_map(|(_, a, _)| a.notes.iter().map(|n| n.to_string()));
+        let notes = self.answer.iter().flat_map(|(_, a, _)| a.notes.iter().map(ToString::to_string));
         let hidden = self.answer.as_ref().map_or(0, |(_, a, _)| a.histograms);
         let hidden = (hidden > 0).then(|| format!("{hidden} series of native histograms are not shown"));
         for note in notes.chain(hidden).take(2) {

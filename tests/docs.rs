@@ -74,6 +74,39 @@ fn list(out: &mut String, section: &str, about: &str, fields: &[(String, String,
     }
 }
 
+/// All of our Rust sources as one text.
+fn sources(folder: &Path, out: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            out.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_yes_of_the_console_s_table_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = String::new();
+    sources(&root.join("src"), &mut code);
+    sources(&root.join("tests"), &mut code);
+    let table = std::fs::read_to_string(root.join("docs/console.md")).unwrap();
+    let rows: Vec<Vec<&str>> =
+        table.lines().filter(|l| l.starts_with("| ")).map(|l| l.split('|').map(str::trim).collect()).collect();
+    assert!(rows.len() > 30, "the table is gone");
+    for cells in rows.iter().skip(1).filter(|c| c.len() == 8) {
+        let (feature, says, tests) = (cells[1], cells[5], cells[6]);
+        assert!(says.starts_with("yes") || says.starts_with("no"), "{feature}: {says}");
+        let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert_eq!(says.starts_with("yes"), !named.is_empty(), "{feature}: {tests}");
+        for name in named {
+            assert!(code.contains(&format!("fn {name}(")), "{feature}: there is no test {name}");
+        }
+    }
+}
+
 fn capital(word: &str) -> String {
     word[..1].to_uppercase() + &word[1..]
 }

@@ -190,6 +190,41 @@ fn pasted_keys_are_not_keys() {
 }
 
 #[test]
+fn control_sequences_in_a_paste_stay_text() {
+    let mut tty = Tty::console();
+    tty.until_shown("DISCONNECTED");
+    tty.type_keys("/");
+    tty.until_shown("filter: ");
+    tty.type_keys("\x1b[200~ab\x1b]52;c;QUJD\x07cd\x1b[2J\x1b[201~");
+    tty.until_shown("ab]52;c;QUJDcd[2J");
+    let written = tty.output.0.lock().unwrap().0.clone();
+    assert!(!written.windows(5).any(|w| w == b"\x1b]52;"), "the clipboard is nobody's but the operator's");
+}
+
+#[test]
+fn a_storm_of_resizes_leaves_a_whole_screen() {
+    let mut tty = Tty::console();
+    tty.until_shown("MANUAL");
+    let resize = |tty: &Tty, rows, cols| {
+        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
+        tty.master.as_ref().unwrap().resize(size).unwrap();
+    };
+    for i in 0..200 {
+        resize(&tty, 1 + i * 7 % 60, 1 + i * 13 % 220);
+    }
+    resize(&tty, 24, 80);
+    // From here on everything is drawn once more, at the last size.
+    tty.type_keys("\x0c");
+    tty.until("a whole screen", |b| {
+        let text = screen(b).contents();
+        text.contains("MANUAL") && text.contains("1 overview") && !text.contains("Make the window larger")
+    });
+    tty.type_keys("q");
+    assert_eq!(tty.ended(PATIENCE), 0);
+    tty.assert_restored();
+}
+
+#[test]
 fn a_broken_file_keeps_the_old_settings_and_names_the_place_and_a_good_one_is_taken() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join(".config/kansole");

@@ -107,7 +107,14 @@ pub fn world(snapshot: Snapshot) -> Arc<World> {
 /// A console as `kansole` has it, all colours.
 pub fn model(world: Arc<World>) -> Model {
     let dirs = Dirs::below(Path::new("/nonexistent"));
-    let caps = Caps { depth: Depth::True, ascii: false, remote: false, multiplexer: Multiplexer::None };
+    let caps = Caps {
+        depth: Depth::True,
+        ascii: false,
+        blocks: false,
+        light: false,
+        remote: false,
+        multiplexer: Multiplexer::None,
+    };
     let look = Look::load(&Ui::default(), &dirs, &caps).unwrap_or_else(|e| panic!("{e}"));
     let mut model = Model::new(panes::all(), world, look, chrono::TimeDelta::seconds(60));
     model.size = crate::pty::SIZE;

@@ -24,7 +24,7 @@ mod work;
 use report::Report;
 
 /// Name and measurement.
-const FIGURES: [(&str, fn(&mut Report)); 17] = [
+const FIGURES: [(&str, fn(&mut Report)); 18] = [
     ("start", program::first_frame),
     ("memory", work::memory),
     ("large", program::large),

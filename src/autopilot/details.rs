@@ -6,13 +6,19 @@ use crate::analyze::traces::critical::CriticalPath;
 use crate::analyze::traces::tree::Mended;
 use crate::model::trace::{PathStep, Trace, TracePath};
 use crate::monitor::detail::{self, DetailError, LogRequest};
+use crate::monitor::prometheus::{PromClient, adhoc};
 use futures::TryStreamExt as _;
 use kube::Client;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Answers a request; `client` is `None` while there is no connection.
-pub(super) fn answer(client: Option<Client>, wanted: Detail, reply: oneshot::Sender<Result<Full, String>>) {
+pub(super) fn answer(
+    client: Option<Client>,
+    server: Option<PromClient>,
+    wanted: Detail,
+    reply: oneshot::Sender<Result<Full, String>>,
+) {
     // A path is computed from what is at hand: it needs no cluster, but a thread of its own, for a trace may be large.
     if let Detail::Path(trace) = wanted {
         tokio::task::spawn_blocking(move || {
@@ -20,6 +26,10 @@ pub(super) fn answer(client: Option<Client>, wanted: Detail, reply: oneshot::Sen
         });
         return;
     }
+    let wanted = match wanted {
+        Detail::Query(_) | Detail::Words(_) => return ask(server, wanted, reply),
+        other => other,
+    };
     let Some(client) = client else {
         let _ = reply.send(Err("not connected".into()));
         return;
@@ -31,9 +41,25 @@ pub(super) fn answer(client: Option<Client>, wanted: Detail, reply: oneshot::Sen
                 let container = container.map(|c| c.to_string());
                 log_text(&client, &LogRequest { pod, container, previous, tail, follow: false }).await
             }
-            Detail::Path(_) => return,
+            Detail::Path(_) | Detail::Query(_) | Detail::Words(_) => return,
         };
         let _ = reply.send(text.map(Full::Text).map_err(|e| e.to_string()));
+    });
+}
+
+/// What goes to Prometheus rather than to the cluster.
+fn ask(server: Option<PromClient>, wanted: Detail, reply: oneshot::Sender<Result<Full, String>>) {
+    let Some(server) = server else {
+        let _ = reply.send(Err("there is no Prometheus: it is turned off, or was not found yet".into()));
+        return;
+    };
+    tokio::spawn(async move {
+        let full = match wanted {
+            Detail::Query(query) => Ok(Full::Query(adhoc::query(&server, &query).await)),
+            Detail::Words(wanted) => adhoc::words(&server, &wanted).await.map(Full::Words).map_err(|e| e.to_string()),
+            _ => return,
+        };
+        let _ = reply.send(full);
     });
 }
 
@@ -84,13 +110,13 @@ mod tests {
         let spans = vec![span("a", None, 0, 100), span("b", Some("a"), 10, 80), span("x", Some("gone"), 0, 5)];
         let trace = Arc::new(Trace { spans, ..Trace::default() });
         let (tx, rx) = oneshot::channel();
-        answer(None, Detail::Path(trace), tx);
+        answer(None, None, Detail::Path(trace), tx);
         let Ok(Ok(Full::Path(path))) = rx.await else { panic!("no path") };
         assert_eq!(path.steps, [PathStep { span: 0, own: 20 }, PathStep { span: 1, own: 80 }]);
         assert!(path.mended.iter().any(|m| **m == *"spans whose parent is not in the trace: 1"), "{:?}", path.mended);
         let (tx, rx) = oneshot::channel();
         let node = crate::model::object::ObjectRef::cluster(crate::model::object::Resource::NODES, "n1");
-        answer(None, Detail::Yaml(node), tx);
+        answer(None, None, Detail::Yaml(node), tx);
         assert_eq!(rx.await, Ok(Err("not connected".into())));
         assert!(path.mended.len() < 7 && super::path(&Trace::default()).steps.is_empty());
     }

@@ -378,7 +378,9 @@ impl Engine {
     }
 
     fn read_in_full(&self, detail: Detail, reply: oneshot::Sender<Result<Full, String>>) {
-        super::details::answer(self.session.as_ref().map(|s| s.conn.read.clone()), detail, reply);
+        let session = self.session.as_ref();
+        let server = session.and_then(|s| s.metrics.server.borrow().clone());
+        super::details::answer(session.map(|s| s.conn.read.clone()), server, detail, reply);
     }
 
     fn publish(&mut self) {

@@ -13,6 +13,7 @@ use crate::model::object::{ObjectRef, PodKey};
 use crate::model::pipeline::Pipeline;
 use crate::model::plan::{ActionId, Right};
 use crate::model::prediction::Predictions;
+use crate::model::query;
 use crate::model::service::TraceInsight;
 use crate::model::snapshot::{ClusterInfo, Snapshot};
 use crate::model::time::Timestamp;
@@ -306,6 +307,10 @@ pub enum Detail {
     },
     /// The critical path of a trace.
     Path(Arc<Trace>),
+    /// What Prometheus answers to an expression of the operator.
+    Query(query::Query),
+    /// Names that an expression may use.
+    Words(query::Wanted),
 }
 
 /// What a request for details gave.
@@ -315,4 +320,8 @@ pub enum Full {
     Text(String),
     /// The path of the trace that was asked about.
     Path(TracePath),
+    /// The answer to an expression, or why there is none.
+    Query(Result<query::Answer, query::Fault>),
+    /// Names for expressions.
+    Words(query::Words),
 }

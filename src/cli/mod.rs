@@ -107,7 +107,7 @@ fn env(name: &str) -> Option<String> {
 /// What the terminal can do, and theme and keymap for it.
 fn look(loaded: &Loaded, dirs: &Dirs) -> Result<(Caps, Look), Failure> {
     let ui = &loaded.settings.ui;
-    let caps = Caps::detect(&ui.color, ui.ascii, &env);
+    let caps = Caps::detect(&ui.color, ui.ascii, &env).with_charts(&ui.charts);
     Ok((caps, Look::load(ui, dirs, &caps).map_err(usage)?))
 }
 

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// One complaint: the key, what is wrong, what to do.
 pub type Complaint = (String, String, String);
 
+/// What `ui.charts` takes.
+const CHARTS: [&str; 3] = ["auto", "braille", "blocks"];
+
 /// Colour depths that `ui.color` takes.
 pub const COLORS: [&str; 5] = ["auto", "never", "16", "256", "true"];
 
@@ -354,6 +357,15 @@ fn notify(s: &Settings, out: &mut Vec<Complaint>) {
 fn ui(s: &Settings, out: &mut Vec<Complaint>) {
     if !COLORS.contains(&s.ui.color.as_str()) {
         say(out, "ui.color", format!("unknown value {:?}", s.ui.color), super::problem::one_of(&s.ui.color, &COLORS));
+    }
+    if !CHARTS.contains(&s.ui.charts.as_str()) {
+        let remedy = super::problem::one_of(&s.ui.charts, &CHARTS);
+        say(out, "ui.charts", format!("unknown value {:?}", s.ui.charts), remedy);
+    }
+    for (context, color) in &s.ui.banners {
+        if let Err((what, remedy)) = super::theme::plain_color(color) {
+            say(out, "ui.banners", format!("{context}: {what}"), remedy);
+        }
     }
     if let Some(fps) = s.ui.max_fps
         && !(1..=60).contains(&fps)

@@ -188,6 +188,9 @@ fn exists(s: &Settings, dirs: &Dirs) -> Vec<check::Complaint> {
         ("ui.theme", "theme", &s.ui.theme, theme::SHIPPED.as_slice()),
         ("ui.keymap", "keymap", &s.ui.keymap, keymap::SHIPPED.as_slice()),
     ] {
+        if (what, name.as_str()) == ("theme", theme::AUTO) {
+            continue;
+        }
         if let Err(why) = super::dirs::find(name, what, dirs, shipped) {
             let known = super::dirs::names(what, dirs, shipped);
             let known: Vec<&str> = known.iter().map(String::as_str).collect();

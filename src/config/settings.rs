@@ -10,6 +10,7 @@ pub use notify::{Notice, Notify, NotifyFormat, Secret, is_url};
 use crate::model::authority::Rung;
 use crate::model::mode::Mode;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The whole configuration.
@@ -346,7 +347,7 @@ pub struct Window {
 settings! {
     /// The terminal.
     Ui {
-        /// Theme name or file.
+        /// Theme name or file; `auto`: light or dark, as the terminal says of its background.
         theme: String = "dark".to_owned(),
         /// Keymap name or file.
         keymap: String = "default".to_owned(),
@@ -356,6 +357,10 @@ settings! {
         ascii: bool = false,
         /// Ring the terminal's bell when somebody should come and see.
         bell: bool = true,
+        /// What charts are drawn with: `auto`, `braille`, or `blocks` where the font has no braille.
+        charts: String = "auto".to_owned(),
+        /// Colour of the cluster's name by context, such as `{ "prod-*" = "red" }`; a `*` at the end stands for any rest.
+        banners: BTreeMap<String, String> = BTreeMap::new(),
         /// Most frames per second; unset: 30, or 10 over SSH.
         max_fps: Option<u32> = None,
     }

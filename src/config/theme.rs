@@ -14,6 +14,9 @@ use ratatui::style::{Color, Modifier, Style};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
+/// The theme that follows the terminal's background.
+pub const AUTO: &str = "auto";
+
 /// Themes inside the program: name and text.
 pub const SHIPPED: [(&str, &str); 5] = [
     ("dark", include_str!("../../themes/dark.toml")),
@@ -198,6 +201,12 @@ fn style(value: &Value, palette: &BTreeMap<String, Color>) -> Result<Style, (Str
         }
     }
     Ok(style)
+}
+
+/// A colour outside of a theme: `#rrggbb`, a number from 0 to 255, or one of the sixteen names. The error is what
+/// is wrong, and the remedy.
+pub fn plain_color(text: &str) -> Result<Color, (String, String)> {
+    color(text, &ANSI.iter().map(|(n, c)| ((*n).to_owned(), *c)).collect())
 }
 
 /// `#rrggbb`, a number from 0 to 255, or a name of the palette.

@@ -6,9 +6,11 @@ use super::keys::HeldGuard;
 use super::layers::{Env, Layer};
 use super::look::Look;
 use super::pane::{Ctx, Pane};
+use super::promql::Vocabulary;
 use crate::autopilot::world::{CommandResult, Detail, Level, Message, World};
 use crate::config::chord::Chord;
 use crate::model::demo::Director;
+use crate::model::query::{Answer, Fault, Query, Words};
 use crate::model::text::clean;
 use crate::model::time::Timestamp;
 use crate::model::trace::{Trace, TracePath};
@@ -45,6 +47,10 @@ pub enum Msg {
     },
     /// The critical path of a trace that was asked about.
     Path(Arc<Trace>, TracePath),
+    /// What came of an expression.
+    Answered(Query, Result<Answer, Fault>),
+    /// Names for completion.
+    Words(Words),
     /// Theme and keymap were loaded again, or why not.
     Look(Result<Box<Look>, String>),
     /// Something the console itself has to tell.
@@ -71,6 +77,8 @@ pub struct Model {
     pub layers: Vec<Box<dyn Layer>>,
     /// Theme and keymap.
     pub look: Look,
+    /// Names that expressions may use, as far as they were asked for.
+    pub words: Vocabulary,
     /// Keys typed of a sequence that is not complete.
     pub typed: Vec<Chord>,
     /// Keeps held keys from approving.
@@ -103,6 +111,7 @@ impl Model {
             focus: 0,
             layers: Vec::new(),
             look,
+            words: Vocabulary::default(),
             typed: Vec::new(),
             held: HeldGuard::default(),
             size: (80, 24),
@@ -124,7 +133,7 @@ impl Model {
 
     /// What layers may look at.
     pub fn env(&self) -> Env<'_> {
-        Env { keymap: &self.look.keymap, theme: &self.look.theme, size: self.size }
+        Env { keymap: &self.look.keymap, theme: &self.look.theme, size: self.size, words: &self.words }
     }
 
     /// The focused pane.
@@ -235,6 +244,7 @@ pub fn outside(effect: &Effect) -> bool {
         Effect::Send(_)
             | Effect::Fetch(_)
             | Effect::Copy(_)
+            | Effect::Remember(_)
             | Effect::Play(_)
             | Effect::Theme(_)
             | Effect::Bell

@@ -32,6 +32,10 @@ pub struct Caps {
     pub depth: Depth,
     /// Only ASCII is drawn.
     pub ascii: bool,
+    /// Charts are drawn with quarter blocks: the font has no braille.
+    pub blocks: bool,
+    /// The background is light, as far as the terminal said so.
+    pub light: bool,
     /// Over SSH: fewer frames.
     pub remote: bool,
     /// Multiplexer around it.
@@ -61,12 +65,24 @@ impl Caps {
             Multiplexer::None
         };
         let remote = ["SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT"].into_iter().any(|v| get(v).is_some());
-        Self { depth, ascii: ascii || !utf8, remote, multiplexer }
+        // The font of the Linux console has blocks but no braille.
+        Self { depth, ascii: ascii || !utf8, blocks: term == "linux", light: false, remote, multiplexer }
     }
 
     /// Characters to draw with.
     pub fn glyphs(&self) -> Glyphs {
-        if self.ascii { Glyphs::ASCII } else { Glyphs::UNICODE }
+        if self.ascii { Glyphs::ASCII } else { Glyphs { blocks: self.blocks, ..Glyphs::UNICODE } }
+    }
+
+    /// Follows `ui.charts`: `braille` and `blocks` say what the font has, `auto` leaves it to the detection.
+    #[must_use]
+    pub fn with_charts(mut self, charts: &str) -> Self {
+        match charts {
+            "braille" => self.blocks = false,
+            "blocks" => self.blocks = true,
+            _ => {}
+        }
+        self
     }
 
     /// Frames per second: the setting, or 30, or 10 over SSH.
@@ -134,6 +150,14 @@ mod tests {
         assert_eq!(caps("auto", &vars[1..]).depth, Depth::True);
         assert_eq!(caps("auto", &vars[2..]).depth, Depth::Ansi256);
         assert_eq!(caps("auto", &[("NO_COLOR", ""), ("TERM", "linux")]).depth, Depth::Ansi16, "empty means unset");
+    }
+
+    #[test]
+    fn the_linux_console_gets_blocks_unless_it_is_told_otherwise() {
+        let linux = caps("auto", &[("TERM", "linux"), ("LANG", "C.UTF-8")]);
+        assert!(linux.glyphs().blocks && !linux.with_charts("braille").glyphs().blocks);
+        let other = caps("auto", &[("TERM", "xterm"), ("LANG", "C.UTF-8")]);
+        assert!(!other.with_charts("auto").glyphs().blocks && other.with_charts("blocks").glyphs().blocks);
     }
 
     #[test]

@@ -18,12 +18,13 @@ pub enum PaneId {
     Predictions,
     Traces,
     Map,
+    Promql,
     Help,
 }
 
 impl PaneId {
     /// All panes in the order of their number keys.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Overview,
         Self::Workloads,
         Self::Metrics,
@@ -32,6 +33,7 @@ impl PaneId {
         Self::Predictions,
         Self::Traces,
         Self::Map,
+        Self::Promql,
         Self::Help,
     ];
 
@@ -46,6 +48,7 @@ impl PaneId {
             Self::Predictions => "predictions",
             Self::Traces => "traces",
             Self::Map => "map",
+            Self::Promql => "promql",
             Self::Help => "help",
         }
     }
@@ -117,6 +120,7 @@ commands! {
     Predictions "predictions" "predictions" ["6"] Scope::Global, None, "Which workload is about to fail, and what load is expected of the next day.";
     Traces "traces" "traces" ["7"] Scope::Global, None, "Requests across services: which were slow or failed, and why.";
     Map "map" "map" ["8"] Scope::Global, None, "Which service calls which, and how it goes.";
+    Promql "promql" "promql" ["9"] Scope::Global, None, "Ask Prometheus anything: a table or a chart of an expression.";
     NextPane "next-pane" "next" ["tab"] Scope::Global, None, "Focus the next pane.";
     PreviousPane "previous-pane" "previous" ["backtab"] Scope::Global, None, "Focus the previous pane.";
     Back "back" "back" ["esc"] Scope::Global, None, "Close the top layer or step out. Never approves anything.";
@@ -163,6 +167,10 @@ commands! {
     Later "later" "later" ["right"] Scope::Pane(PaneId::Metrics), None, "Move forward in time by half a span.";
     Now "now" "now" ["0"] Scope::Pane(PaneId::Metrics), None, "Return to the present.";
 
+    CrossEarlier "crosshair-earlier" "values" [","] Scope::Pane(PaneId::Metrics), None, "Tell the values at a moment; once more: earlier.";
+    CrossLater "crosshair-later" "values later" ["."] Scope::Pane(PaneId::Metrics), None, "Tell the values at a later moment.";
+    LogScale "log-scale" "log scale" ["x"] Scope::Pane(PaneId::Metrics), None, "Draw values on a logarithmic or a linear axis.";
+
     Approve "approve" "approve" ["a"] Scope::Pane(PaneId::Actions), Control, "Approve the proposal exactly as shown.";
     Reject "reject" "reject" ["d"] Scope::Pane(PaneId::Actions), Control, "Reject the proposal, with a reason.";
     Snooze "snooze" "snooze" ["z"] Scope::Pane(PaneId::Actions), Control, "Ask again in half an hour.";
@@ -187,6 +195,14 @@ commands! {
     MapWorkload "map-workload" "workload" ["w"] Scope::Pane(PaneId::Map), None, "Jump to the workload of the service.";
     MapCharts "map-charts" "charts" ["c"] Scope::Pane(PaneId::Map), None, "Show the charts of the service's workload.";
     MapTraces "map-traces" "traces" ["t"] Scope::Pane(PaneId::Map), None, "Show the traces that the service takes part in.";
+    EditQuery "edit-expression" "edit" ["i"] Scope::Pane(PaneId::Promql), None, "Write an expression, with completion and history.";
+    RunQuery "run-expression" "run" ["r"] Scope::Pane(PaneId::Promql), None, "Evaluate the expression again.";
+    QueryView "table-or-chart" "table or chart" ["v"] Scope::Pane(PaneId::Promql), None, "Show the values now as a table, or a span of time as a chart.";
+    QueryShorter "expression-shorter" "zoom in" ["+"] Scope::Pane(PaneId::Promql), None, "Evaluate over a shorter span.";
+    QueryLonger "expression-longer" "zoom out" ["-"] Scope::Pane(PaneId::Promql), None, "Evaluate over a longer span.";
+    QueryCrossEarlier "expression-values-earlier" "values" ["left", "h"] Scope::Pane(PaneId::Promql), None, "Tell the values at a moment of the chart; once more: earlier.";
+    QueryCrossLater "expression-values-later" "values later" ["right"] Scope::Pane(PaneId::Promql), None, "Tell the values at a later moment of the chart.";
+    QueryLog "expression-log-scale" "log scale" ["x"] Scope::Pane(PaneId::Promql), None, "Draw the chart on a logarithmic or a linear axis.";
     VerifyChain "verify" "verify" ["v"] Scope::Pane(PaneId::Journal), None, "Verify the hash chain of the journal.";
 }
 

@@ -17,6 +17,15 @@ pub enum Effect {
     Ask(Question),
     /// Put a layer with a one-line input on top.
     Prompt(Prompt),
+    /// Put an input for an expression on top: what it starts with, and earlier ones, newest first.
+    Expression {
+        /// Text it starts with.
+        initial: String,
+        /// Earlier expressions, newest first.
+        history: Vec<String>,
+    },
+    /// Keep an expression for later sessions.
+    Remember(String),
     /// Put a menu on top.
     Menu {
         /// Its title.
@@ -76,6 +85,8 @@ pub enum Target {
     Moment(WorkloadKey, Timestamp),
     /// Traces that pass a filter.
     Traces(String),
+    /// An expression for Prometheus.
+    Expression(String),
 }
 
 /// A question before something dangerous. Cancel has the focus; Esc and a lost terminal mean no.

@@ -54,13 +54,11 @@ fn first(model: &Model, frame: &mut Frame, area: Rect) {
     let shape = shape(word, theme);
     let mode = format!(" {shape} {word} ");
     let room = (area.width as usize).saturating_sub(right_width + mode.width() + 5);
+    let banner = model.look.banner(context(model));
     let context = cut(context(model), room.max(6), theme);
     let left = room.saturating_sub(context.width());
-    let mut spans = vec![
-        Span::styled(format!(" {context} "), theme.style(Role::Banner)),
-        Span::raw(" "),
-        Span::styled(mode, theme.style(role)),
-    ];
+    let mut spans =
+        vec![Span::styled(format!(" {context} "), banner), Span::raw(" "), Span::styled(mode, theme.style(role))];
     if left > 8 && !why.is_empty() {
         spans.push(Span::styled(format!(" {}", cut(&why, left - 1, theme)), theme.style(Role::Warning)));
     }

@@ -1,12 +1,14 @@
 //! The terminal: panes, layers, input, drawing. Knows the model, the configuration and the loop's handle.
 
 pub mod app;
+pub mod background;
 pub mod caps;
 pub mod command;
 pub mod effect;
 pub mod footer;
 pub mod header;
 pub mod help;
+pub mod history;
 pub mod keyref;
 pub mod keys;
 pub mod layers;
@@ -14,6 +16,7 @@ pub mod look;
 pub mod osc52;
 pub mod pane;
 pub mod panes;
+pub mod promql;
 pub mod run;
 pub mod screen;
 pub mod shell;
@@ -25,6 +28,8 @@ pub mod view;
 pub mod watchdog;
 pub mod widgets;
 
+#[cfg(test)]
+mod bytes;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

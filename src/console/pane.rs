@@ -4,6 +4,7 @@ use super::command::{CommandId, PaneId};
 use super::effect::{Effect, Target};
 use super::theme::Theme;
 use crate::autopilot::world::World;
+use crate::model::query::{Answer, Fault, Query};
 use crate::model::time::Timestamp;
 use crate::model::trace::{Trace, TracePath};
 use ratatui::Frame;
@@ -56,6 +57,12 @@ pub trait Pane {
 
     /// The critical path of a trace that it may have asked for.
     fn path(&mut self, _trace: &Arc<Trace>, _path: &TracePath) {}
+
+    /// What came of an expression that it may have asked.
+    fn answered(&mut self, _query: &Query, _answer: &Result<Answer, Fault>, _ctx: &Ctx) {}
+
+    /// Expressions of earlier sessions, newest first.
+    fn remember(&mut self, _expressions: &[String]) {}
 
     /// What `copy` would copy: the name or text under the cursor.
     fn copy(&self) -> Option<String>;

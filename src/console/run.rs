@@ -1,8 +1,10 @@
 //! The console's own loop: waits for signals, keys, worlds, answers and the clock; updates; draws.
 
 use super::app::{Model, Msg};
+use super::background;
 use super::caps::Caps;
 use super::effect::Effect;
+use super::history::History;
 use super::look::Look;
 use super::osc52;
 use super::pane::Pane;
@@ -16,9 +18,10 @@ use crate::autopilot::world::{Command, Detail, Full, Level, World};
 use crate::config::dirs::Dirs;
 use crate::config::{Loaded, Overrides, settings, watch};
 use crate::model::demo::Director;
+use crate::model::query::Fault;
 use crate::model::time;
 use chrono::TimeDelta;
-use crossterm::event::{Event, EventStream};
+use crossterm::event::{Event, EventStream, KeyEvent};
 use futures::StreamExt as _;
 use std::fs::File;
 use std::io;
@@ -39,6 +42,9 @@ const LEAVE: Duration = Duration::from_secs(10);
 
 /// The same when the terminal is gone or a signal said so; shorter than the watchdog's patience.
 const LEAVE_NOW: Duration = Duration::from_millis(1500);
+
+/// What the terminal may take to tell its background; every terminal answers within a round trip.
+const BACKGROUND: Duration = Duration::from_secs(1);
 
 /// What the console needs to start.
 pub struct Start {
@@ -92,6 +98,8 @@ struct Reload {
     flags: Overrides,
     dirs: Dirs,
     caps: Caps,
+    /// Expressions of this and earlier sessions.
+    history: History,
     /// Theme chosen from the menu; it wins over the file until the end of the session.
     theme: Option<String>,
 }
@@ -161,10 +169,11 @@ impl Signals {
 /// Runs the console until the operator leaves or the terminal does. The first frame needs no network.
 ///
 /// Errors are those of taking or writing to the terminal; backends failing is no reason to end.
-pub async fn run(start: Start) -> io::Result<Exit> {
+pub async fn run(mut start: Start) -> io::Result<Exit> {
     let signals = Signals::listen()?;
     install_panic_hook(&start.dirs.state);
     let terminal = Terminal::take()?;
+    let typed = follow_background(&mut start);
     let (_watchdog, lost) = Watchdog::start(io::stdin().as_fd().try_clone_to_owned()?);
     let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let screen = ratatui::Terminal::new(Screen::new(out, true))?;
@@ -181,14 +190,37 @@ pub async fn run(start: Start) -> io::Result<Exit> {
     if let Err(why) = &reloads {
         model.note(Level::Warning, why);
     }
-    let files = Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, theme: None };
+    let history = History::below(&start.dirs.state);
+    let earlier = history.read();
+    for pane in &mut model.panes {
+        pane.remember(&earlier);
+    }
+    let files =
+        Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, history, theme: None };
     let (handle, finished) = (start.handle, Arc::default());
     let mut shell = Shell { handle, inbox, screen, terminal, files, leave: None, finished, exit: Exit::Left };
     let size = shell.screen.size()?;
     model.size = (size.width, size.height);
+    for key in typed {
+        shell.work(&mut model, Msg::Key(key))?;
+    }
     shell.draw(&mut model)?;
     start.drawn.cancel();
     drive(shell, model, Inputs { signals, lost, worlds, messages, changes, frame }).await
+}
+
+/// Where the theme is to follow the background: asks the terminal and takes the theme. Gives what was typed meanwhile.
+fn follow_background(start: &mut Start) -> Vec<KeyEvent> {
+    let ui = &start.loaded.settings.ui;
+    if ui.theme != crate::config::theme::AUTO {
+        return Vec::new();
+    }
+    let answer = background::ask(io::stdin(), io::stdout(), BACKGROUND);
+    start.caps.light = answer.light == Some(true);
+    if let Ok(look) = Look::load(ui, &start.dirs, &start.caps) {
+        start.look = look;
+    }
+    answer.keys
 }
 
 /// Everything the loop waits for, beside the keyboard.
@@ -307,6 +339,7 @@ impl Shell {
                     }
                 }
                 Effect::Bell => self.screen.backend_mut().queue(b"\x07")?,
+                Effect::Remember(text) => self.files.history.append(&text),
                 Effect::Repaint => self.repaint(model)?,
                 Effect::Suspend => self.stop(model)?,
                 Effect::Quit => self.leave(),
@@ -408,7 +441,10 @@ fn fetched(detail: Detail, full: Result<Full, String>) -> Msg {
     match (detail, full) {
         (Detail::Path(trace), Ok(Full::Path(path))) => Msg::Path(trace, path),
         (detail, Ok(Full::Text(text))) => Msg::Fetched { detail, text: Ok(text) },
+        (Detail::Query(query), Err(why)) => Msg::Answered(query, Err(Fault { why: why.into(), at: None })),
         (detail, Err(why)) => Msg::Fetched { detail, text: Err(why) },
-        (detail, Ok(Full::Path(_))) => Msg::Fetched { detail, text: Err("an answer to another question came".into()) },
+        (Detail::Query(query), Ok(Full::Query(answer))) => Msg::Answered(query, answer),
+        (_, Ok(Full::Words(words))) => Msg::Words(words),
+        (detail, Ok(_)) => Msg::Fetched { detail, text: Err("an answer to another question came".into()) },
     }
 }

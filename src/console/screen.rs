@@ -10,6 +10,7 @@ use crossterm::{Command, QueueableCommand};
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
+use ratatui::style::{Color, Modifier};
 use std::io::{self, Write};
 
 /// Bytes kept allocated between frames.
@@ -51,6 +52,24 @@ fn begin(frame: &mut Vec<u8>, command: impl Command) {
     let mut text = String::new();
     let _ = command.write_ansi(&mut text);
     frame.extend_from_slice(text.as_bytes());
+}
+
+/// What is seen of a blank beside its background.
+const SEEN: Modifier = Modifier::REVERSED.union(Modifier::UNDERLINED).union(Modifier::CROSSED_OUT);
+
+/// Blanks in the colour of what stands before them: nobody sees the colour of a blank, and each change of colours
+/// costs up to 20 bytes.
+fn thrifty<'a>(content: impl Iterator<Item = (u16, u16, &'a Cell)>) -> impl Iterator<Item = (u16, u16, Cell)> {
+    let (mut fg, mut modifier) = (Color::Reset, Modifier::empty());
+    content.map(move |(x, y, cell)| {
+        let mut cell = cell.clone();
+        if cell.symbol() == " " && !cell.modifier.intersects(SEEN) && !modifier.intersects(SEEN) {
+            (cell.fg, cell.modifier) = (fg, modifier);
+        } else {
+            (fg, modifier) = (cell.fg, cell.modifier);
+        }
+        (x, y, cell)
+    })
 }
 
 /// The backend. `W` should not buffer: it gets whole frames.
@@ -110,7 +129,8 @@ impl<W: Write> Backend for Screen<W> {
             // Drawing moves the cursor, so that its place must be sent again.
             self.cursor = None;
         }
-        self.inner.draw(content)
+        let cells: Vec<(u16, u16, Cell)> = thrifty(content).collect();
+        self.inner.draw(cells.iter().map(|(x, y, cell)| (*x, *y, cell)))
     }
 
     fn hide_cursor(&mut self) -> io::Result<()> {

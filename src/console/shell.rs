@@ -21,7 +21,8 @@ pub fn why_not(model: &Model, id: CommandId) -> Option<String> {
         | CommandId::Journal
         | CommandId::Predictions
         | CommandId::Traces
-        | CommandId::Map => {
+        | CommandId::Map
+        | CommandId::Promql => {
             let name = id.spec().name;
             (!model.panes.iter().any(|p| p.id().as_str() == name)).then(|| "this console has no such pane".to_owned())
         }
@@ -64,6 +65,7 @@ pub fn run(model: &mut Model, id: CommandId) -> Vec<Effect> {
         CommandId::Predictions => go(PaneId::Predictions),
         CommandId::Traces => go(PaneId::Traces),
         CommandId::Map => go(PaneId::Map),
+        CommandId::Promql => go(PaneId::Promql),
         CommandId::NextPane => go(model.panes[(model.focus + 1) % model.panes.len()].id()),
         CommandId::PreviousPane => go(model.panes[(model.focus + model.panes.len() - 1) % model.panes.len()].id()),
         CommandId::Back => back(model),

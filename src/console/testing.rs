@@ -171,7 +171,7 @@ impl Pane for Lines {
 /// The shipped look of a theme at a colour depth.
 pub fn look(theme: &str, depth: Depth, ascii: bool) -> Look {
     let dirs = Dirs::below(std::path::Path::new("/nonexistent"));
-    let caps = Caps { depth, ascii, remote: false, multiplexer: Multiplexer::None };
+    let caps = Caps { depth, ascii, blocks: false, light: false, remote: false, multiplexer: Multiplexer::None };
     Look::load(&Ui { theme: theme.into(), ..Ui::default() }, &dirs, &caps).unwrap_or_else(|e| panic!("{e}"))
 }
 

@@ -313,6 +313,22 @@ fn a_broken_theme_keeps_the_old_one_and_says_so() {
 }
 
 #[test]
+fn a_theme_is_seen_before_it_is_chosen_and_escape_brings_the_old_one_back() {
+    let mut m = model(world());
+    let shown = |effects: Vec<Effect>| match &effects[..] {
+        [Effect::Theme(name)] => name.clone(),
+        other => panic!("{other:?}"),
+    };
+    let old = m.look.theme.name.clone();
+    assert_eq!(type_keys(&mut m, "T"), vec![]);
+    let first = shown(type_keys(&mut m, "j"));
+    assert_ne!(first, old);
+    assert_eq!(shown(type_keys(&mut m, "esc")), old);
+    assert_eq!(type_keys(&mut m, "T esc"), vec![], "nothing was tried");
+    assert!(!type_keys(&mut m, "T j enter").is_empty());
+}
+
+#[test]
 fn ascii_frames_hold_nothing_but_ascii() {
     for keys in ["4 j a", ":", "?", "M", "g"] {
         let mut m = model(world());

@@ -43,6 +43,9 @@ pub enum Role {
     Series1,
     Series2,
     Series3,
+    Series4,
+    Series5,
+    Series6,
     Limit,
     Request,
     Rollout,
@@ -56,7 +59,7 @@ pub enum Role {
 
 impl Role {
     /// All roles: a theme file must name each, or inherit it.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Self::Text,
         Self::Muted,
         Self::Title,
@@ -80,6 +83,9 @@ impl Role {
         Self::Series1,
         Self::Series2,
         Self::Series3,
+        Self::Series4,
+        Self::Series5,
+        Self::Series6,
         Self::Limit,
         Self::Request,
         Self::Rollout,
@@ -89,7 +95,7 @@ impl Role {
     ];
 
     /// Its name in theme files, in the order of [`Role::ALL`].
-    pub const NAMES: [&str; 29] = [
+    pub const NAMES: [&str; 32] = [
         "text",
         "muted",
         "title",
@@ -113,6 +119,9 @@ impl Role {
         "series1",
         "series2",
         "series3",
+        "series4",
+        "series5",
+        "series6",
         "limit",
         "request",
         "rollout",
@@ -127,6 +136,7 @@ impl Role {
 #[allow(missing_docs)]
 pub struct Glyphs {
     pub ascii: bool,
+    pub blocks: bool,
     pub good: &'static str,
     pub warning: &'static str,
     pub bad: &'static str,
@@ -143,6 +153,7 @@ impl Glyphs {
     /// For terminals that draw Unicode. Every glyph is one column wide.
     pub const UNICODE: Self = Self {
         ascii: false,
+        blocks: false,
         good: "●",
         warning: "▲",
         bad: "✖",
@@ -158,6 +169,7 @@ impl Glyphs {
     /// For `--ascii`.
     pub const ASCII: Self = Self {
         ascii: true,
+        blocks: false,
         good: "o",
         warning: "!",
         bad: "x",

@@ -4,6 +4,7 @@ use super::app::{Model, Msg, outside};
 use super::command::{CommandId, Danger, Scope};
 use super::effect::{Effect, Prompt, Purpose};
 use super::keys::Found;
+use super::layers::expression::Expression;
 use super::layers::menu::Menu;
 use super::layers::prompt::PromptLayer;
 use super::layers::question::QuestionLayer;
@@ -53,6 +54,18 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             }
             model.dirty = true;
         }
+        Msg::Answered(query, answer) => {
+            let Model { panes, world, look, now, layers, .. } = model;
+            let ctx = super::pane::Ctx { world, theme: &look.theme, now: *now, focused: layers.is_empty() };
+            for pane in panes {
+                pane.answered(&query, &answer, &ctx);
+            }
+            model.dirty = true;
+        }
+        Msg::Words(words) => {
+            model.words.learn(words);
+            model.dirty = true;
+        }
         Msg::Look(Ok(look)) => {
             model.set_look(*look);
         }
@@ -92,7 +105,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
 /// A text that was asked for: it replaces the open one that it is a newer reading of, else it opens.
 fn fetched(model: &mut Model, detail: Detail, text: &str) {
     model.dirty = true;
-    let env = Env { keymap: &model.look.keymap, theme: &model.look.theme, size: model.size };
+    let env = Env { keymap: &model.look.keymap, theme: &model.look.theme, size: model.size, words: &model.words };
     if model.layers.iter_mut().any(|layer| layer.read_again(&detail, text, model.now, &env)) {
         return;
     }
@@ -242,6 +255,7 @@ fn apply(model: &mut Model, effects: Vec<Effect>, depth: usize, out: &mut Vec<Ef
             Effect::Ask(question) if question.risk == Risk::Low => apply(model, vec![*question.then], depth + 1, out),
             Effect::Ask(question) => push(model, QuestionLayer::new(question)),
             Effect::Prompt(prompt) => push(model, PromptLayer::new(prompt)),
+            Effect::Expression { initial, history } => push(model, Expression::new(&initial, history)),
             Effect::Menu { title, items, at } => push(model, Menu::new(title, items, at)),
             Effect::Show { title, text } => push(model, Text::prose(title, &text)),
             Effect::Go(pane, target) => {

@@ -22,6 +22,7 @@ pub mod plan;
 pub mod pod;
 pub mod prediction;
 pub mod quantity;
+pub mod query;
 pub mod reading;
 pub mod series;
 pub mod service;

@@ -14,31 +14,45 @@ pub struct Menu {
     title: String,
     items: Vec<(String, Effect)>,
     at: usize,
+    /// The line that was under the cursor at first.
+    first: usize,
 }
 
 impl Menu {
     /// A menu with line `at` under the cursor, or the last if there are fewer.
     pub fn new(title: String, items: Vec<(String, Effect)>, at: usize) -> Self {
-        Self { at: at.min(items.len().saturating_sub(1)), title, items }
+        let at = at.min(items.len().saturating_sub(1));
+        Self { at, first: at, title, items }
+    }
+
+    /// Themes are seen before they are chosen: what moving onto a line, or leaving, does at once.
+    fn preview(&self, at: usize) -> Vec<Effect> {
+        let theme = |(_, e): &&(String, Effect)| matches!(e, Effect::Theme(_));
+        self.items.get(at).filter(theme).map(|(_, e)| e.clone()).into_iter().collect()
+    }
+
+    /// Leaves without a choice: what was there at first comes back.
+    fn leave(&self) -> Reply {
+        Reply::Close(if self.at == self.first { Vec::new() } else { self.preview(self.first) })
     }
 }
 
 impl Layer for Menu {
     fn key(&mut self, press: &Press, env: &Env) -> Reply {
         if leaves(press.chord) {
-            return Reply::Close(Vec::new());
+            return self.leave();
         }
         let command = env.command(press.chord);
         if let Some(at) = moved(command, self.at, self.items.len(), 10) {
             self.at = at;
-            return Reply::Stay(Vec::new());
+            return Reply::Stay(self.preview(at));
         }
         match command {
             // A held key must not run down a chain of menus and questions.
             Some(CommandId::Open) if !press.held => {
                 Reply::Close(self.items.get(self.at).map(|(_, e)| e.clone()).into_iter().collect())
             }
-            Some(CommandId::Back) => Reply::Close(Vec::new()),
+            Some(CommandId::Back) => self.leave(),
             _ => Reply::Ignored,
         }
     }

@@ -1,5 +1,6 @@
 //! Layers over the panes: the top one gets the key first, all are drawn from the bottom up.
 
+pub mod expression;
 pub mod menu;
 pub mod palette;
 pub mod prompt;
@@ -9,6 +10,7 @@ pub mod text;
 use super::command::{CommandId, PaneId};
 use super::effect::Effect;
 use super::keys::{Found, Keymap};
+use super::promql::Vocabulary;
 use super::theme::{Role, Theme};
 use crate::autopilot::world::Detail;
 use crate::config::chord::Chord;
@@ -42,6 +44,8 @@ pub struct Env<'a> {
     pub theme: &'a Theme,
     /// Width and height of the terminal.
     pub size: (u16, u16),
+    /// Names that expressions may use.
+    pub words: &'a Vocabulary,
 }
 
 impl Env<'_> {

@@ -173,6 +173,8 @@ fn title(detail: &Detail, now: Timestamp) -> String {
             let previous = if *previous { " · before the last restart" } else { "" };
             format!("log of {}/{}{container}{previous}", pod.namespace, pod.name)
         }
+        Detail::Query(query) => query.expression.to_string(),
+        Detail::Words(_) => "names".to_owned(),
         Detail::Path(trace) => format!("critical path of trace {}", trace.id),
     };
     format!("{what} · read {}", now.format("%H:%M:%S"))

@@ -9,6 +9,7 @@ pub mod map;
 pub mod metrics;
 pub mod overview;
 pub mod predictions;
+pub mod promql;
 pub mod show;
 #[cfg(test)]
 mod tests;
@@ -29,5 +30,6 @@ pub fn all() -> Vec<Box<dyn Pane>> {
         Box::new(predictions::Predictions::default()),
         Box::new(traces::Traces::default()),
         Box::new(map::Map::default()),
+        Box::new(promql::Promql::default()),
     ]
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Content areas of terminals of 60×15, 80×24, 120×40 and 220×60.
 const SIZES: [(u16, u16); 4] = [(60, 12), (80, 21), (120, 37), (220, 57)];
 
-const PANES: [PaneId; 8] = [
+const PANES: [PaneId; 9] = [
     PaneId::Overview,
     PaneId::Workloads,
     PaneId::Metrics,
@@ -21,6 +21,7 @@ const PANES: [PaneId; 8] = [
     PaneId::Predictions,
     PaneId::Traces,
     PaneId::Map,
+    PaneId::Promql,
 ];
 
 pub(super) fn draw(pane: &dyn Pane, world: &Arc<World>, theme: &Theme, (w, h): (u16, u16)) -> String {

@@ -44,6 +44,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn seventy_and_ninety_percent_of_a_limit_are_told_apart() {
+        assert_eq!([0.69, 0.7, 0.9].map(share_role), [Role::Text, Role::Warning, Role::Bad]);
+    }
+
+    #[test]
     fn a_peak_survives_and_a_gap_stays_a_gap() {
         let mut points: Vec<(f64, f64)> = (0..40).map(|i| (f64::from(i), 1.0)).collect();
         points[5].1 = 8.0;

@@ -3,14 +3,16 @@
 //! Samples are gathered per dot column with their least and greatest value, so peaks survive at every
 //! width. A gap between samples stays a gap, and the axis is dotted where nothing was measured.
 
+mod axis;
+mod cross;
 mod plot;
 
 use super::text::{put, put_all, width};
 use super::unit::Unit;
 use crate::console::theme::{Role, Theme};
 use crate::model::time::short;
+use axis::Axis;
 use chrono::TimeDelta;
-use plot::row_of;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -42,7 +44,7 @@ pub struct Level {
 }
 
 /// A chart. Times are unix seconds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Chart {
     /// What is written above it.
     pub title: Vec<(String, Role)>,
@@ -68,6 +70,10 @@ pub struct Chart {
     pub spans: Vec<(f64, f64)>,
     /// Unit of the values.
     pub unit: Unit,
+    /// Logarithmic: only where some value is above zero.
+    pub log: bool,
+    /// A moment whose values are told under the chart.
+    pub cross: Option<f64>,
     /// Said in place of the data where there is none: the reason.
     pub missing: Option<String>,
 }
@@ -78,6 +84,23 @@ impl Chart {
         let data = self.peak();
         let levels = self.levels.iter().map(|l| l.value).filter(|v| data <= 0.0 || *v <= data * 3.0);
         self.unit.round_up(levels.fold(data, f64::max))
+    }
+
+    /// How values become rows.
+    fn scale(&self) -> Axis {
+        let top = self.top();
+        let shown = || self.lines.iter().flat_map(|l| &l.points).filter(|p| p.0 >= self.from && p.0 <= self.to);
+        if self.log {
+            let least = shown().map(|p| p.1).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
+            if least.is_finite() {
+                // The decade below the least value; one decade at least is shown.
+                let low = 10_f64.powf(least.log10().floor()).min(top / 10.0);
+                return Axis { low, top, log: true };
+            }
+        }
+        let least = shown().map(|p| p.1).filter(|v| v.is_finite()).fold(0.0, f64::min);
+        let low = if least < 0.0 { -self.unit.round_up(-least) } else { 0.0 };
+        Axis { low, top, log: false }
     }
 
     fn peak(&self) -> f64 {
@@ -109,26 +132,28 @@ impl Chart {
             }
             return;
         }
-        let top = self.top();
-        let labels = [self.unit.show(top), self.unit.show(top * 0.5), "0".to_owned()];
+        let scale = self.scale();
+        let low = if scale.low == 0.0 { "0".to_owned() } else { self.unit.show(scale.low) };
+        let labels = [self.unit.show(scale.top), self.unit.show(scale.middle()), low];
         let gutter = labels.iter().map(|l| width(l)).max().unwrap_or(0).max(6) as u16;
         let plot =
             Rect { x: area.x + gutter + 1, y: area.y + 1, width: area.width - gutter - 2, height: area.height - 2 };
         self.axis(buf, theme, plot, gutter, &labels);
-        for level in self.levels.iter().filter(|l| l.value <= top) {
-            let y = plot.y + row_of(level.value, top, plot.height as usize) as u16;
+        for level in self.levels.iter().filter(|l| (scale.low..=scale.top).contains(&l.value)) {
+            let y = plot.y + scale.row(level.value, plot.height as usize) as u16;
             let dash = if theme.glyphs.ascii { "-" } else { "┄" };
             for x in plot.left()..plot.right() {
                 buf[(x, y)].set_symbol(dash).set_style(theme.style(level.role));
             }
         }
         if let Some(band) = &self.band {
-            self.shade(buf, theme, plot, band, top);
+            self.shade(buf, theme, plot, band, scale);
         }
         self.incidents(buf, theme, plot);
         for (n, line) in self.lines.iter().enumerate() {
-            self.series(buf, theme, plot, line, top, n);
+            self.series(buf, theme, plot, line, scale, n);
         }
+        self.crosshair(buf, theme, plot);
     }
 
     fn axis(&self, buf: &mut Buffer, theme: &Theme, plot: Rect, gutter: u16, labels: &[String; 3]) {
@@ -136,7 +161,7 @@ impl Chart {
         for y in plot.top()..plot.bottom() {
             put(buf, theme, plot.x - 1, y, 1, bar, Role::Border);
         }
-        let places = [1.0, 0.5, 0.0].map(|share| plot.y + row_of(share, 1.0, plot.height as usize) as u16);
+        let places = [1.0, 0.5, 0.0].map(|share| plot.y + Axis::SHARE.row(share, plot.height as usize) as u16);
         for (i, (label, y)) in labels.iter().zip(places).enumerate() {
             if i == 1 && plot.height < 5 {
                 continue;

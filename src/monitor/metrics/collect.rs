@@ -43,11 +43,16 @@ const LONG_AGAIN: TimeDelta = TimeDelta::minutes(5);
 /// After an hour is full its last samples may still be on their way.
 const HOUR_SETTLES: TimeDelta = TimeDelta::minutes(1);
 
+/// Most bytes of an answer to what is asked by hand.
+const BY_HAND: usize = 16 * 1024 * 1024;
+
 /// The running collector. It ends when the token it was given is cancelled.
 #[derive(Debug)]
 pub struct MetricsHandle {
     /// What is known; a new view with every step and every change of state.
     pub views: watch::Receiver<Arc<MetricsView>>,
+    /// The server that was found, for what is asked by hand; `None` while there is none.
+    pub server: watch::Receiver<Option<PromClient>>,
     /// Asks for what failure prediction learns from.
     pub asks: mpsc::Sender<Ask>,
     /// The task, to be awaited after cancelling.
@@ -76,6 +81,7 @@ pub fn spawn(
 ) -> MetricsHandle {
     let (out, views) = watch::channel(Arc::new(MetricsView::default()));
     let (asks, asked) = mpsc::channel(1);
+    let (found, server) = watch::channel(None);
     let span = TimeDelta::from_std(settings.monitor.history).unwrap_or(TimeDelta::hours(24));
     let collector = Collector {
         limits: Limits::from_settings(&settings.monitor),
@@ -96,6 +102,7 @@ pub fn spawn(
         asked,
         snapshots,
         out,
+        found,
     };
     let task = tokio::spawn(async move {
         tokio::select! {
@@ -103,7 +110,7 @@ pub fn spawn(
             () = collector.run() => {}
         }
     });
-    MetricsHandle { views, asks, task }
+    MetricsHandle { views, server, asks, task }
 }
 
 /// Whole seconds, at least 5.
@@ -117,6 +124,7 @@ struct Collector {
     kube: Option<kube::Client>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     out: watch::Sender<Arc<MetricsView>>,
+    found: watch::Sender<Option<PromClient>>,
     book: Book,
     kept: Vec<Kept>,
     state: SourceState,
@@ -172,7 +180,9 @@ impl Collector {
             let why = match self.connect(&wanted).await {
                 Ok((client, profile)) => {
                     wait = FIRST_WAIT;
-                    self.session(client, profile).await.to_string()
+                    // It stays when the server is lost: whoever asks by hand is then told why it does not answer.
+                    self.found.send_replace(Some(client.aside().holding(BY_HAND)));
+                    Box::pin(self.session(client, profile)).await.to_string()
                 }
                 Err(why) => why,
             };

@@ -48,6 +48,12 @@ pub struct PromClient {
     permits: Arc<Semaphore>,
 }
 
+impl std::fmt::Debug for PromClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("PromClient").field(&self.place()).finish()
+    }
+}
+
 /// A recording or alerting rule.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Rule {
@@ -122,6 +128,13 @@ impl PromClient {
     #[must_use]
     pub fn aside(&self) -> Self {
         Self { permits: Arc::new(Semaphore::new(1)), ..self.clone() }
+    }
+
+    /// The same with a smaller bound of what one answer may hold, in bytes.
+    #[must_use]
+    pub fn holding(mut self, bytes: usize) -> Self {
+        self.limits.answer = self.limits.answer.min(bytes);
+        self
     }
 
     /// How it is reached, as it is shown.

@@ -3,6 +3,7 @@
 //! `discover` finds a Service through the API server, `transport` carries a request to it (or to a URL),
 //! `client` speaks the HTTP API, `answer` reads what comes back, `profile` tells what kind of Prometheus it is.
 
+pub mod adhoc;
 pub mod answer;
 pub mod client;
 pub mod discover;

@@ -46,13 +46,17 @@ pub struct View<'a> {
     pub workload: &'a Workload,
     /// The span of time.
     pub span: Span,
+    /// Logarithmic values.
+    pub log: bool,
+    /// The moment whose values are told.
+    pub cross: Option<Timestamp>,
 }
 
 /// Draws one frame. `chosen` marks the one that Enter enlarges.
 pub fn draw(buf: &mut Buffer, area: Rect, ctx: &Ctx, view: &View, frame: usize, chosen: bool) {
-    let View { world, workload: w, span } = view;
+    let View { world, workload: w, span, log, cross } = view;
     let metrics = world.snapshot.metrics.workloads.get(&w.key);
-    let to = span.end.unwrap_or(ctx.now);
+    let to = span.end.unwrap_or_else(|| full(ctx.now, world.snapshot.metrics.step));
     let from = to - span.length;
     let bounds = Bounds::of_workload(w);
     let signals = FRAMES[frame];
@@ -83,8 +87,18 @@ pub fn draw(buf: &mut Buffer, area: Rect, ctx: &Ctx, view: &View, frame: usize, 
         spans: show::spans(&world.anomalies, &w.key, ctx.now),
         unit,
         missing: Some(missing(world, metrics.map(|m| m.now(signals[0])))),
+        log: *log,
+        cross: cross.map(|at| at.timestamp() as f64),
     };
     chart.draw(buf, ctx.theme, area);
+}
+
+/// The end of the present step: the chart moves when there may be a new sample, not with every second, so that
+/// samples stay in their columns and a frame in between costs nothing.
+fn full(now: Timestamp, step: u32) -> Timestamp {
+    let step = i64::from(step.max(1));
+    let past = now.timestamp().rem_euclid(step);
+    if past == 0 { now } else { now + TimeDelta::seconds(step - past) }
 }
 
 /// Name, the number now with its state and age, request and limit.
@@ -192,6 +206,14 @@ mod tests {
     use super::super::super::fixtures::{ago, ctx, troubled, unicode};
     use super::*;
     use std::sync::Arc;
+
+    #[test]
+    fn the_chart_stands_still_within_a_step() {
+        let now = super::super::super::fixtures::now();
+        let ends: Vec<_> = (1..=30).map(|s| full(now + TimeDelta::seconds(s), 30)).collect();
+        assert!(ends.iter().all(|e| *e == now + TimeDelta::seconds(30)), "{ends:?}");
+        assert_eq!(full(now, 30), now);
+    }
 
     #[test]
     fn a_latency_beyond_the_last_bucket_is_called_a_lower_bound() {

@@ -70,6 +70,8 @@ pub struct Metrics {
     frame: usize,
     span: usize,
     end: Option<Timestamp>,
+    log: bool,
+    cross: Option<Timestamp>,
     profile: Scroll,
 }
 
@@ -86,6 +88,8 @@ impl Default for Metrics {
             frame: 0,
             span: 2,
             end: None,
+            log: false,
+            cross: None,
             profile: Scroll::default(),
         }
     }
@@ -160,6 +164,14 @@ impl Metrics {
         self.end = if end >= ctx.now { None } else { Some(end.max(oldest.min(ctx.now))) };
     }
 
+    /// Moves the crosshair by a fiftieth of the span; the first step sets it at the end.
+    fn cross(&mut self, direction: i32, ctx: &Ctx) {
+        let to = self.end.unwrap_or(ctx.now);
+        let length = TimeDelta::minutes(SPANS[self.span]);
+        let at = self.cross.map_or(to, |at| at + length / 50 * direction);
+        self.cross = Some(at.clamp(to - length, to));
+    }
+
     fn list(&self, frame: &mut Frame, area: Rect, ctx: &Ctx, world: &World) {
         let place = self.cursor.position(self.rows.len());
         let note = if self.filter.is_empty() { place } else { format!("filter {}, {place}", self.filter.source()) };
@@ -189,6 +201,9 @@ impl Metrics {
         let seen = show::spans(&world.anomalies, k, ctx.now);
         if seen.iter().any(|s| s.1 >= (to - span.length).timestamp() as f64 && s.0 <= to.timestamp() as f64) {
             note += if ctx.theme.glyphs.ascii { ", = anomaly" } else { ", ━ anomaly" };
+        }
+        if self.log {
+            note += ", logarithmic";
         }
         let title = format!("{}/{} {}", k.namespace, k.name, k.kind.as_str());
         let buf = frame.buffer_mut();
@@ -222,7 +237,7 @@ impl Metrics {
             let cell =
                 Rect { x: body.x + cx * cw, y: body.y + cy * ch, width: cw - u16::from(columns > 1), height: ch };
             let chosen = self.look != Look::List && n == self.frame;
-            let view = charts::View { world, workload: w, span };
+            let view = charts::View { world, workload: w, span, log: self.log, cross: self.cross };
             charts::draw(buf, cell, ctx, &view, n, chosen);
         }
     }
@@ -281,6 +296,7 @@ impl Pane for Metrics {
         }
         match command {
             CommandId::Open => self.look = if self.look == Look::List { Look::Grid } else { Look::One },
+            CommandId::Back if self.cross.is_some() => self.cross = None,
             CommandId::Back => match self.look {
                 Look::One => self.look = Look::Grid,
                 Look::Grid => self.look = Look::List,
@@ -290,7 +306,10 @@ impl Pane for Metrics {
             CommandId::ZoomOut => self.span = (self.span + 1).min(SPANS.len() - 1),
             CommandId::Earlier => self.pan(-1, ctx),
             CommandId::Later => self.pan(1, ctx),
-            CommandId::Now => self.end = None,
+            CommandId::Now => (self.end, self.cross) = (None, None),
+            CommandId::CrossEarlier => self.cross(-1, ctx),
+            CommandId::CrossLater => self.cross(1, ctx),
+            CommandId::LogScale => self.log = !self.log,
             CommandId::Sort | CommandId::SortReverse => {
                 if command == CommandId::Sort {
                     self.sort = (self.sort + 1) % SORTS.len();
@@ -309,12 +328,13 @@ impl Pane for Metrics {
         match command {
             CommandId::Open if self.look == Look::One => Some("this chart is enlarged already".into()),
             CommandId::Open | CommandId::Copy if self.selected().is_none() => Some("there is no workload here".into()),
-            CommandId::Back if self.look == Look::List && self.filter.is_empty() => {
+            CommandId::Back if self.cross.is_none() && self.look == Look::List && self.filter.is_empty() => {
                 Some("nothing to step out of".into())
             }
             CommandId::ZoomIn if self.span == 0 => Some("15 minutes is the shortest span".into()),
             CommandId::ZoomOut if self.span + 1 == SPANS.len() => Some("a day is the longest span that is kept".into()),
-            CommandId::Later | CommandId::Now if self.end.is_none() => Some("this is the present".into()),
+            CommandId::Later if self.end.is_none() => Some("this is the present".into()),
+            CommandId::Now if self.end.is_none() && self.cross.is_none() => Some("this is the present".into()),
             _ => None,
         }
     }

@@ -124,6 +124,7 @@ fn chart(p: &Prediction, world: &World, ctx: &Ctx, ahead: Ahead) -> Chart {
         spans: show::spans(&world.anomalies, &p.key, ctx.now),
         unit,
         missing: said.err().map(ToString::to_string),
+        ..Chart::default()
     }
 }
 

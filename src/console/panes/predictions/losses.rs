@@ -64,5 +64,6 @@ pub fn chart(losses: &Losses, when: &str) -> Chart {
         spans: vec![],
         unit: Unit::Number,
         missing: None,
+        ..Chart::default()
     }
 }

@@ -1,10 +1,13 @@
 //! What is drawn inside a chart: series as dots, bands, and the lines down.
 
-use super::{Band, Chart, Line};
+use super::{Axis, Band, Chart, Line};
 use crate::console::theme::{Role, Theme};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::symbols::braille::BRAILLE;
+
+/// Quarter blocks by pattern, for fonts without braille.
+const QUADRANTS: [char; 16] = [' ', '▘', '▝', '▀', '▖', '▌', '▞', '▛', '▗', '▚', '▐', '▜', '▄', '▙', '▟', '█'];
 
 /// Samples that fall into one dot column.
 #[derive(Clone, Copy)]
@@ -64,6 +67,11 @@ impl Dots {
         }
     }
 
+    /// The pattern of one cell of quarter blocks: upper left, upper right, lower left, lower right.
+    fn quadrants(&self, cx: usize, cy: usize) -> usize {
+        (0..4).filter(|bit| self.set[(cy * 2 + bit / 2) * self.columns + cx * 2 + bit % 2]).map(|bit| 1 << bit).sum()
+    }
+
     /// The pattern of one braille cell.
     fn braille(&self, cx: usize, cy: usize) -> usize {
         (0..8).filter(|bit| self.set[(cy * 4 + bit / 2) * self.columns + cx * 2 + bit % 2]).map(|bit| 1 << bit).sum()
@@ -107,21 +115,25 @@ impl Chart {
     }
 
     /// Fills the band.
-    pub(super) fn shade(&self, buf: &mut Buffer, theme: &Theme, plot: Rect, band: &Band, top: f64) {
+    pub(super) fn shade(&self, buf: &mut Buffer, theme: &Theme, plot: Rect, band: &Band, axis: Axis) {
         let cell = (self.to - self.from).max(1.0) / f64::from(plot.width);
         let symbol = if theme.glyphs.ascii { "." } else { "░" };
         for cx in 0..plot.width {
             let at = self.from + (f64::from(cx) + 0.5) * cell;
             let Some((low, high)) = between(&band.points, at) else { continue };
             let rows = plot.height as usize;
-            for row in row_of(high, top, rows)..=row_of(low, top, rows) {
+            for row in axis.row(high, rows)..=axis.row(low, rows) {
                 buf[(plot.x + cx, plot.y + row as u16)].set_symbol(symbol).set_style(theme.style(band.role));
             }
         }
     }
 
-    pub(super) fn series(&self, buf: &mut Buffer, theme: &Theme, plot: Rect, line: &Line, top: f64, number: usize) {
-        let (fine_x, fine_y) = if theme.glyphs.ascii { (1, 1) } else { (2, 4) };
+    pub(super) fn series(&self, buf: &mut Buffer, theme: &Theme, plot: Rect, line: &Line, axis: Axis, number: usize) {
+        let (fine_x, fine_y) = match (theme.glyphs.ascii, theme.glyphs.blocks) {
+            (true, _) => (1, 1),
+            (_, true) => (2, 2),
+            _ => (2, 4),
+        };
         let mut dots = Dots {
             columns: plot.width as usize * fine_x,
             rows: plot.height as usize * fine_y,
@@ -132,11 +144,11 @@ impl Chart {
         let mut before: Option<(usize, (f64, f64))> = None;
         for (x, bucket) in buckets.iter().enumerate() {
             let Some(b) = bucket else { continue };
-            dots.column(x, row_of(b.high, top, rows), row_of(b.low, top, rows));
+            dots.column(x, axis.row(b.high, rows), axis.row(b.low, rows));
             if let Some((from_x, (at, value))) = before
                 && b.first.0 - at <= self.step * 2.5
             {
-                dots.slope((from_x, row_of(value, top, rows)), (x, row_of(b.first.1, top, rows)));
+                dots.slope((from_x, axis.row(value, rows)), (x, axis.row(b.first.1, rows)));
             }
             before = Some((x, b.last));
         }
@@ -147,6 +159,11 @@ impl Chart {
                 if theme.glyphs.ascii {
                     if dots.set[cy * dots.columns + cx] {
                         cell.set_symbol(["*", "+", "x"][number % 3]).set_style(style);
+                    }
+                } else if theme.glyphs.blocks {
+                    let pattern = dots.quadrants(cx, cy);
+                    if pattern != 0 {
+                        cell.set_char(QUADRANTS[pattern]).set_style(style);
                     }
                 } else {
                     let pattern = dots.braille(cx, cy);
@@ -164,10 +181,4 @@ fn between(points: &[(f64, f64, f64)], at: f64) -> Option<(f64, f64)> {
     let (a, b) = points.windows(2).map(|w| (w[0], w[1])).find(|(a, b)| a.0 <= at && at <= b.0)?;
     let part = (at - a.0) / (b.0 - a.0).max(f64::MIN_POSITIVE);
     Some((a.1 + (b.1 - a.1) * part, a.2 + (b.2 - a.2) * part))
-}
-
-/// The row of a value, 0 at the top.
-pub(super) fn row_of(value: f64, top: f64, rows: usize) -> usize {
-    let share = (value / top).clamp(0.0, 1.0);
-    ((1.0 - share) * (rows - 1) as f64).round() as usize
 }

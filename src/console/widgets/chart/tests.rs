@@ -16,6 +16,7 @@ fn chart(points: Vec<(f64, f64)>) -> Chart {
         spans: vec![],
         unit: Unit::Count,
         missing: None,
+        ..Chart::default()
     }
 }
 
@@ -95,4 +96,85 @@ fn a_band_is_shaded_where_it_is_and_raises_the_axis() {
     assert_eq!(shaded, [1, 2, 3, 4, 5, 6], "{rows:#?}");
     assert!(rows[2].find('.').unwrap() > 20, "only the second half: {rows:#?}");
     assert!(rows[11].contains("-30m") && rows[11].contains("+30m"), "{}", rows[11]);
+}
+
+#[test]
+fn a_logarithmic_axis_shows_decades_and_zero_stands_at_its_foot() {
+    let theme = Theme::plain(Glyphs::ASCII);
+    let mut c = chart((0..120).map(|i| (f64::from(i) * 30.0, if i < 60 { 0.2 } else { 90.0 })).collect());
+    c.unit = Unit::Plain;
+    let row = |rows: &[String], from: usize| (1..11).find(|y| rows[*y][from..from + 6].contains('*')).unwrap();
+    let linear = shown(&c, &theme);
+    c.log = true;
+    let log = shown(&c, &theme);
+    assert!(row(&linear, 14) > row(&log, 14), "small values rise: {log:#?}");
+    assert!(log[10].contains("0.1") && log[1].contains("100"), "{log:#?}");
+    c.lines[0].points[3].1 = 0.0;
+    assert!(shown(&c, &theme)[10].contains('*'));
+    c.lines[0].points.iter_mut().for_each(|p| p.1 = -1.0);
+    assert!(shown(&c, &theme)[10].contains("-1"), "without anything above zero it is linear");
+}
+
+#[test]
+fn the_crosshair_tells_each_series_and_a_gap_as_unknown() {
+    let theme = Theme::plain(Glyphs::ASCII);
+    let mut c = chart((0..120).map(|i| (f64::from(i) * 30.0, f64::from(i))).collect());
+    let half = (0..40).map(|i| (f64::from(i) * 30.0, 7.0)).collect();
+    c.lines.push(Line { role: Role::Series2, points: half });
+    c.cross = Some(1800.0);
+    let rows = shown(&c, &theme);
+    assert!(rows[11].contains(" 00:30:00 60 ? "), "{rows:#?}");
+    c.cross = Some(900.0);
+    assert!(shown(&c, &theme)[11].contains(" 00:15:00 30 7 "));
+    c.cross = Some(9000.0);
+    assert!(!shown(&c, &theme)[11].contains(':'), "outside of the chart there is nothing to tell");
+}
+
+#[test]
+fn where_the_font_has_no_braille_blocks_draw_the_same_line() {
+    let blocks = Theme::plain(Glyphs { blocks: true, ..Glyphs::UNICODE });
+    let c = chart((0..120).map(|i| (f64::from(i) * 30.0, f64::from(i % 40))).collect());
+    let all = shown(&c, &blocks).join("");
+    assert!(all.chars().any(|c| "▘▝▀▖▌▞▛▗▚▐▜▄▙▟█".contains(c)));
+    assert!(!all.chars().any(|c| ('\u{2800}'..='\u{28ff}').contains(&c)), "{all}");
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Rows of the plot (0 at the top) on which the series has a dot in the column of a moment.
+    fn dots(rows: &[String], gutter: usize, column: usize) -> Vec<usize> {
+        (1..11).filter(|y| rows[*y].chars().nth(gutter + column) == Some('*')).map(|y| y - 1).collect()
+    }
+
+    proptest! {
+        /// However many samples fall into a column, the greatest and the least are both drawn.
+        #[test]
+        fn the_extremes_of_every_column_are_drawn(
+            values in prop::collection::vec(0.0..100.0f64, 1..4000),
+            log in any::<bool>(),
+        ) {
+            let theme = Theme::plain(Glyphs::ASCII);
+            let step = 3600.0 / values.len() as f64;
+            let points: Vec<(f64, f64)> = values.iter().enumerate().map(|(i, v)| (i as f64 * step, *v)).collect();
+            let mut c = chart(points.clone());
+            (c.log, c.step) = (log, step);
+            let rows = shown(&c, &theme);
+            let gutter = rows[1].find('|').unwrap() + 1;
+            let columns = 47 - gutter - 1;
+            let scale = c.scale();
+            for column in 0..columns {
+                let inside = points.iter().filter(|p| (p.0 / 3600.0 * columns as f64) as usize == column).map(|p| p.1);
+                let inside: Vec<f64> = inside.collect();
+                if inside.is_empty() {
+                    continue;
+                }
+                let found = dots(&rows, gutter, column);
+                for end in [inside.iter().copied().fold(f64::MIN, f64::max), inside.iter().copied().fold(f64::MAX, f64::min)] {
+                    prop_assert!(found.contains(&scale.row(end, 10)), "column {column}: {end} of {inside:?}\n{rows:#?}");
+                }
+            }
+        }
+    }
 }

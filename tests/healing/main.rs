@@ -13,6 +13,11 @@ fn a_release_that_only_its_users_notice_is_rolled_back_and_nothing_else_is_touch
     let told = play(&short, 1, true);
     let deeds: Vec<_> = told.deeds.iter().map(|d| (&*d.place, d.strategy)).collect();
     assert_eq!(deeds, [("search", Strategy::Rollback)], "{}", told.story);
+    assert!(
+        told.deeds.iter().all(|d| ["verifying", "effective"].contains(&d.state) && !d.left_harmful),
+        "{}",
+        told.story
+    );
     assert!(told.healed() && told.wrong() == 0 && told.offered, "{told:?}");
     assert!(told.well_after.is_some_and(|s| s < 600), "{:?} {}", told.well_after, told.story);
     assert!(told.handed_over() && told.ill > 0, "{told:?}");

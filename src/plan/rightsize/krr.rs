@@ -53,11 +53,7 @@ mod tests {
         // quantile_over_time(0.95) of 0.200 … 0.300
         assert_eq!(recommend(&usage, Resource::Cpu), Some(0.295));
         let mebibytes = recommend(&usage, Resource::Memory).unwrap() / (1024.0 * 1024.0);
-<<<<<<< HEAD
-        assert_eq!(mebibytes, (300e6_f64 * 1.15 / (1024.0 * 1024.0)).ceil());
-=======
         assert_eq!(mebibytes, 330.0); // 329.02 rounded up
->>>>>>> optim
         let idle = Usage {
             pods: vec![vec![Sample { time: 0.0, cpu: Some(0.0), memory: Some(1.0), throttled: None, killed: false }]],
             ..Usage::default()

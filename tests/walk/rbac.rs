@@ -47,7 +47,7 @@ const TABLE: &[(&str, &str)] = &[
     // What nobody may.
     ("get secrets@shop", ""),
     ("list secrets", ""),
-    ("list configmaps@shop", ""),
+    ("list configmaps@shop", "observe heal auto"),
     ("patch configmaps@kansole", ""),
     ("create pods/exec@shop", ""),
     ("create pods/attach@shop", ""),

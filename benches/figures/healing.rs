@@ -4,7 +4,7 @@
 use crate::report::Report;
 use drive::{Expect, LESSONS, Lesson, Told, play};
 
-#[path = "../../tests/healing/drive.rs"]
+#[path = "healing_drive.rs"]
 mod drive;
 
 /// Seeds of the report; those below 100 are for development. `KANSOLE_SEEDS=1,2` takes others, `KANSOLE_ONLY=a,b` some scenarios.

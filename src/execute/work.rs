@@ -39,6 +39,8 @@ impl Work {
                 | Fault::NodePressure { .. }
                 | Fault::PodFailed { .. }
                 | Fault::SloBurn { .. }
+                | Fault::Regression { .. }
+                | Fault::ScaledAway { .. }
                 | Fault::Systemic { .. }
         );
         match proposal.fault {
@@ -64,6 +66,15 @@ mod tests {
     use super::*;
     use crate::execute::fixture;
     use serde_json::json;
+
+    #[test]
+    fn what_others_suffer_from_is_healed_and_not_made_better() {
+        let mut p = fixture::proposal(vec![fixture::raise_step("cart")]);
+        p.fault = Fault::Regression { revision: 7, symptom: "p99 810 ms, 40 ms before".into() };
+        assert_eq!(Work::of(&p), Work::Healing);
+        (p.fault, p.strategy) = (Fault::ScaledAway { was: 2 }, Strategy::Scale);
+        assert_eq!(Work::of(&p), Work::Scaling);
+    }
 
     #[test]
     fn what_shrinks_is_never_healing_whatever_the_fault() {

@@ -6,7 +6,7 @@
 //! room is left to it; one whose HPA stands at its maximum is told.
 
 use super::case::{Draft, Scene};
-use crate::model::cluster::Workload;
+use crate::model::cluster::{Revision, Workload};
 use crate::model::finding::{Evidence, Fault, Severity, Subject};
 use crate::model::object::WorkloadKind;
 use crate::model::pod::{Phase, Resources};
@@ -20,8 +20,15 @@ const TOLERANCE: f64 = 0.1;
 /// Share of the memory limit from which a kill is near.
 const NEAR_LIMIT: f64 = 0.95;
 
-/// Right after a rollout use and base are of two templates, and a process that starts uses what it will not use later.
+/// So long after a rollout that changed what containers ask for, use and base are of two templates.
 const SETTLED: TimeDelta = TimeDelta::minutes(5);
+
+/// Whether the newest revision is young and asks for other resources than the one before.
+fn is_rebased(scene: &Scene<'_>, workload: &Workload) -> bool {
+    let [newest, before, ..] = &*workload.revisions else { return false };
+    let asks = |r: &Revision| r.template.iter().map(|c| (c.name.clone(), c.resources.clone())).collect::<Vec<_>>();
+    scene.within(Some(newest.created), SETTLED) && asks(newest) != asks(before)
+}
 
 /// Demand is averaged over this.
 const WINDOW: TimeDelta = TimeDelta::minutes(3);
@@ -34,7 +41,7 @@ pub fn find(scene: &Scene<'_>, workload: &Workload) -> Vec<Draft> {
         || workload.replicas.desired == 0
         || !scene.metrics_fresh()
         || hpa_has_room(scene, workload)
-        || workload.revisions.first().is_some_and(|r| scene.within(Some(r.created), SETTLED))
+        || is_rebased(scene, workload)
     {
         return Vec::new();
     }

@@ -293,6 +293,20 @@ fn a_saw_tooth_is_one_leak_and_its_kills_are_evidence() {
 }
 
 #[test]
+fn after_a_release_that_asks_for_other_resources_use_is_not_held_against_them_at_once() {
+    let released = |age: i64, request: &str| {
+        let mut workload = fx::healthy("cart", 3);
+        let mut newest = fx::revision(2, "cart-2", "shop/cart:2", 3, 3, age);
+        newest.template = Arc::from([fx::container("app", "shop/cart:2", Some(request), Some("128Mi"))]);
+        workload.revisions = Arc::from([newest, fx::revision(1, "cart-1", "shop/cart:1", 0, 0, 7200)]);
+        find(&fx::with_metrics(fx::snapshot(vec![workload]), "cart", 600, &[(Signal::Cpu, &|_| 0.27)])).len()
+    };
+    assert_eq!(released(120, "32Mi"), 0, "use and base are of two templates");
+    assert_eq!(released(120, "64Mi"), 1, "the base is the same");
+    assert_eq!(released(400, "32Mi"), 1, "five minutes later they are of one");
+}
+
+#[test]
 fn old_readings_find_neither_leak_nor_saturation() {
     let leak = growing(0.3);
     let mut snapshot = fx::with_metrics(

@@ -135,14 +135,12 @@ fn b_what_argo_cd_or_an_hpa_owns_is_not_patched_and_the_reason_is_shown() {
     );
     let text = report.to_string();
     assert!(text.contains("HPA search"), "{text}");
-    assert!(
-        report["proposals"].as_array().unwrap().iter().all(|p| !p["proposal"]["id"]
-            .as_str()
-            .unwrap()
-            .starts_with("search-")
-            || p["proposal"]["plan"]["steps"] == serde_json::json!([])),
-        "no step for what the HPA owns"
-    );
+    // Where it stands at its maximum, that may be raised; its replicas are nobody else's.
+    let of_search = report["proposals"].as_array().unwrap().iter().map(|p| &p["proposal"]);
+    let of_search = of_search.filter(|p| p["id"].as_str().unwrap().starts_with("search-"));
+    for step in of_search.flat_map(|p| p["plan"]["steps"].as_array().unwrap()) {
+        assert_eq!(step["target"]["resource"]["kind"], "HorizontalPodAutoscaler", "what the HPA owns: {step}");
+    }
     quit(term);
     rig.rig(&["apply", "shop"]);
     rig.kubectl(&[

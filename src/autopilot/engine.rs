@@ -157,7 +157,7 @@ impl Engine {
             session: None,
             queue: Queue::new(super::flight::REMEMBERED),
             guard: Guard::new(options.settings.guard.clone(), GuardHistory::default()),
-            notifier: Notifier::start(&options.settings.notify, &notes),
+            notifier: Notifier::start(options.receivers(), &notes),
             analyzer: Analyzer::new(),
             judged: watch::channel((snapshot.clone(), findings.clone())).0,
             findings,

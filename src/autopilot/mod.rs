@@ -61,6 +61,13 @@ pub struct Options {
     pub actor: String,
 }
 
+impl Options {
+    /// Who is told by webhook. Commands that only look, look in passing: they call nobody.
+    fn receivers(&self) -> &[crate::config::settings::Notify] {
+        if self.journal == JournalUse::Open { &self.settings.notify } else { &[] }
+    }
+}
+
 /// Starts the loop. It connects in the background; the first world is there at once.
 pub fn spawn(options: Options) -> (LoopHandle, JoinHandle<()>) {
     let context = options.connect.context.clone().unwrap_or_default();

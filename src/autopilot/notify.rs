@@ -14,11 +14,14 @@ use crate::model::action::{ActionState, QueueItem, Verdict};
 use crate::model::finding::FindingId;
 use crate::model::mode::Mode;
 use crate::model::time::{self, Timestamp};
+use chrono::TimeDelta;
 use deliver::Receiver;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
+/// What comes back within this was never away: a crash loop is well for a moment after each start.
+const FLAPPING: TimeDelta = TimeDelta::minutes(10);
 /// Alerts that wait for one receiver. What comes on top is dropped and counted.
 const WAITING: usize = 64;
 
@@ -43,8 +46,8 @@ pub(super) struct Alert {
 #[derive(Default)]
 pub(super) struct Notifier {
     receivers: Vec<(Notify, mpsc::Sender<Alert>)>,
-    /// Findings whose proposal somebody was called for.
-    called: BTreeSet<FindingId>,
+    /// Findings whose proposal somebody was called for, and when they were last there.
+    called: BTreeMap<FindingId, Timestamp>,
     /// Whether auto was running when last looked at.
     running: bool,
     /// The operator stopped it, who knows that.
@@ -94,8 +97,13 @@ impl Engine {
     /// Calls a person for every proposal that waits for one, once per finding: plans follow a moving cluster, and each new
     /// one is no news.
     pub(super) fn call_for_approvals(&mut self) {
-        let present: BTreeSet<FindingId> = self.findings.iter().map(|f| f.id.clone()).collect();
-        self.notifier.called.retain(|id| present.contains(id));
+        let now = time::now();
+        for finding in &*self.findings {
+            if let Some(seen) = self.notifier.called.get_mut(&finding.id) {
+                *seen = now;
+            }
+        }
+        self.notifier.called.retain(|_, seen| now - *seen <= FLAPPING);
         let alone = self.control.may_act_alone();
         let waits = |i: &QueueItem| {
             let possible = i.preview.as_ref().is_some_and(|p| p.refused.is_none());
@@ -104,7 +112,7 @@ impl Engine {
         };
         let items = self.queue.items();
         for item in items.iter().filter(|i| waits(i)) {
-            if !self.notifier.called.insert(item.proposal.finding.clone()) {
+            if self.notifier.called.insert(item.proposal.finding.clone(), now).is_some() {
                 continue;
             }
             let p = &item.proposal;

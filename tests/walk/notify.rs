@@ -28,7 +28,7 @@ fn h_a_proposal_that_waits_calls_a_person_once() {
         assert!(all.iter().all(|r| r.headers["x-kansole-signature-256"].to_str().unwrap().starts_with("sha256=")));
         all.iter()
             .map(|r| serde_json::from_slice(&r.body).unwrap())
-            .filter(|v: &Value| v["title"].to_string().contains("ledger"))
+            .filter(|v: &Value| v["action"].as_str().is_some_and(|a| a.starts_with("ledger-oom")))
             .collect()
     };
     let first = rig.until("the call", LONG, calls, |c| !c.is_empty());
@@ -43,7 +43,8 @@ fn h_a_proposal_that_waits_calls_a_person_once() {
         term.keys("5"); // so that the next message is seen to come
         term.keys("4");
     }
-    assert_eq!(calls().len(), 1);
+    let all = calls();
+    assert_eq!(all.len(), 1, "{all:?}");
     quit(term);
     rig.delete(&["deploy/ledger"]);
 }

@@ -8,7 +8,7 @@ use super::handle::LoopHandle;
 use super::notify::Notifier;
 use super::observing::Observing;
 use super::planning::Planning;
-use super::reasoning::Reasoning;
+use super::reasoning::{Reasoning, Told};
 use super::session::{OpenError, Session};
 use super::watching::Watching;
 use super::world::{Command, CommandResult, Detail, Full, Level, Link, World};
@@ -19,7 +19,6 @@ use crate::model::anomaly::Anomalies;
 use crate::model::authority::LeaseView;
 use crate::model::dossier::Dossier;
 use crate::model::finding::{Finding, FindingId};
-use crate::model::incident::Incidents;
 use crate::model::journal::Kind;
 use crate::model::pipeline::Pipeline;
 use crate::model::plan::{ActionId, Right};
@@ -68,7 +67,7 @@ pub(super) enum Note {
     /// The analysis of traces, by number: what they mean, or nothing if it broke down.
     Insight(u64, Option<TraceInsight>),
     /// The reasoning about causes, by number: all incidents, or nothing if it broke down.
-    Incidents(u64, Option<Incidents>),
+    Incidents(u64, Option<Told>),
     /// Somebody could not be told.
     NotDelivered(String),
     /// The Lease may say something new.
@@ -406,6 +405,7 @@ impl Engine {
             anomalies: self.watching.anomalies(),
             insight: self.observing.insight(),
             incidents: self.reasoning.incidents(),
+            reasoned: self.reasoning.through(),
             queue: self.queue.items(),
             pipeline: self.pipeline.clone(),
             unplanned: Arc::new(self.planning.unplanned()),

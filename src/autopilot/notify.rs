@@ -68,6 +68,21 @@ impl Notifier {
         Self { receivers: settings.iter().enumerate().map(begin).collect(), ..Self::default() }
     }
 
+    /// Keeps in mind what is there; forgets what was away for long.
+    fn seen<'a>(&mut self, present: impl Iterator<Item = &'a FindingId>, now: Timestamp) {
+        for id in present {
+            if let Some(last) = self.called.get_mut(id) {
+                *last = now;
+            }
+        }
+        self.called.retain(|_, last| now - *last <= FLAPPING);
+    }
+
+    /// Whether nobody was called for a finding yet. From then on somebody was.
+    fn is_news(&mut self, id: &FindingId, now: Timestamp) -> bool {
+        self.called.insert(id.clone(), now).is_none()
+    }
+
     /// Hands an alert to every receiver that wants it. Gives the receivers that could not take it.
     fn tell(&mut self, alert: &Alert) -> Vec<usize> {
         self.count += 1;
@@ -98,12 +113,7 @@ impl Engine {
     /// one is no news.
     pub(super) fn call_for_approvals(&mut self) {
         let now = time::now();
-        for finding in &*self.findings {
-            if let Some(seen) = self.notifier.called.get_mut(&finding.id) {
-                *seen = now;
-            }
-        }
-        self.notifier.called.retain(|_, seen| now - *seen <= FLAPPING);
+        self.notifier.seen(self.findings.iter().map(|f| &f.id), now);
         let alone = self.control.may_act_alone();
         let waits = |i: &QueueItem| {
             let possible = i.preview.as_ref().is_some_and(|p| p.refused.is_none());
@@ -112,7 +122,7 @@ impl Engine {
         };
         let items = self.queue.items();
         for item in items.iter().filter(|i| waits(i)) {
-            if self.notifier.called.insert(item.proposal.finding.clone(), now).is_some() {
+            if !self.notifier.is_news(&item.proposal.finding, now) {
                 continue;
             }
             let p = &item.proposal;
@@ -151,5 +161,23 @@ impl Engine {
             let why = self.control.messages().iter().find(|m| m.level != Level::Info).map(|m| m.text.to_string());
             self.alert(Notice::Paused, "auto has stopped".into(), why.unwrap_or_default(), None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_flaps_is_one_call_and_what_comes_back_later_another() {
+        let mut n = Notifier::default();
+        let (id, start) = (FindingId::from("oom:cart"), time::now());
+        let at = |minutes: i64| start + TimeDelta::minutes(minutes);
+        assert!(n.is_news(&id, at(0)));
+        n.seen([&id].into_iter(), at(30));
+        n.seen([].into_iter(), at(39));
+        assert!(!n.is_news(&id, at(39)), "it was there nine minutes ago");
+        n.seen([].into_iter(), at(50));
+        assert!(n.is_news(&id, at(50)), "it was away for eleven minutes");
     }
 }

@@ -17,6 +17,15 @@ use tokio::sync::mpsc;
 /// Two looks are at least this far apart: a changing cluster publishes several times a second.
 const SPACING: TimeDelta = TimeDelta::seconds(2);
 
+/// What came of a look.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// When the picture was handed over.
+    of: Timestamp,
+    /// All incidents, if anything is new about them.
+    news: Option<Incidents>,
+}
+
 /// State of the reasoning.
 #[derive(Debug, Default)]
 pub(super) struct Reasoning {
@@ -24,15 +33,22 @@ pub(super) struct Reasoning {
     /// Tells threads apart, so that one of a cluster that was left is not heard.
     run: u64,
     /// What is seen, for the thread, which ends with this.
-    thread: Option<Sender<Seen>>,
+    thread: Option<Sender<(Timestamp, Seen)>>,
     broken: bool,
     looked: Option<Timestamp>,
+    /// When the picture was handed over that is known of.
+    through: Option<Timestamp>,
 }
 
 impl Reasoning {
     /// What is known.
     pub(super) fn incidents(&self) -> Arc<Incidents> {
         self.known.clone()
+    }
+
+    /// When the latest picture that was looked at was handed over.
+    pub(super) fn through(&self) -> Option<Timestamp> {
+        self.through
     }
 
     /// Forgets everything: the next cluster has other incidents.
@@ -56,22 +72,21 @@ impl Reasoning {
 }
 
 /// What the thread does. It ends when nobody sends it pictures or hears it any more.
-fn work(run: u64, inbox: &Receiver<Seen>, notes: &mpsc::Sender<Note>) {
+fn work(run: u64, inbox: &Receiver<(Timestamp, Seen)>, notes: &mpsc::Sender<Note>) {
     let mut reasoner = Reasoner::new();
     let mut told = Incidents::default();
-    while let Ok(seen) = inbox.recv() {
-        let seen = inbox.try_iter().last().unwrap_or(seen);
+    while let Ok(first) = inbox.recv() {
+        let (of, seen) = inbox.try_iter().last().unwrap_or(first);
         let made = catch_unwind(AssertUnwindSafe(|| reasoner.look(&seen, time::now())));
         let Ok(incidents) = made else {
             tracing::error!("the reasoning about causes ended abnormally");
             let _ = notes.blocking_send(Note::Incidents(run, None));
             return;
         };
-        if incidents != told {
-            told = incidents.clone();
-            if notes.blocking_send(Note::Incidents(run, Some(incidents))).is_err() {
-                return;
-            }
+        let news = (incidents != told).then(|| incidents.clone());
+        told = incidents;
+        if notes.blocking_send(Note::Incidents(run, Some(Told { of, news }))).is_err() {
+            return;
         }
     }
 }
@@ -98,27 +113,30 @@ impl Engine {
         r.looked = Some(now);
         let items = self.queue.items();
         let proposed = items.iter().filter(|i| i.pending());
-        // A thread that broke down has said so.
-        let _ = thread.send(Seen {
+        let seen = Seen {
             snapshot: self.snapshot.clone(),
             findings: self.findings.clone(),
             anomalies: self.watching.anomalies(),
             edges: edges(insight),
             proposals: proposed.map(|i| (i.proposal.finding.clone(), Arc::from(&*i.proposal.title))).collect(),
-        });
+        };
+        // A thread that broke down has said so.
+        let _ = thread.send((now, seen));
     }
 
     /// Hears of the incidents; what opened and ended since they were last heard is journalled.
-    pub(super) fn reasoned(&mut self, run: u64, news: Option<Incidents>) {
+    pub(super) fn reasoned(&mut self, run: u64, told: Option<Told>) {
         if run != self.reasoning.run || self.reasoning.thread.is_none() {
             return;
         }
-        let Some(news) = news else {
+        let Some(Told { of, news }) = told else {
             (self.reasoning.thread, self.reasoning.broken) = (None, true);
             self.reasoning.known = Arc::default();
             self.control.say(Level::Error, "no causes: the reasoning about them broke down", time::now());
             return;
         };
+        self.reasoning.through = Some(of);
+        let Some(news) = news else { return };
         let news = Arc::new(news);
         let before = std::mem::replace(&mut self.reasoning.known, news.clone());
         for incident in news.open().filter(|c| before.open().all(|b| b.id != c.id)) {
@@ -150,15 +168,10 @@ mod tests {
     use crate::model::fixtures;
 
     #[test]
-    fn the_thread_tells_of_a_case_once_and_ends_when_nothing_is_sent_any_more() {
+    fn every_look_is_told_of_with_what_is_new_and_the_thread_ends_when_nothing_is_sent_any_more() {
         let mut snapshot = fixtures::snapshot(vec![fixtures::deployment("cart", vec![], vec![])]);
-        let mut nodes = snapshot.nodes.to_vec();
-        let node = Arc::make_mut(nodes.first_mut().expect("the fixture has a node"));
-        node.troubles = Box::from([(NodeTrouble::DiskPressure, Some(time::now()), Arc::from("full"))]);
-        let name = node.name.clone();
-        snapshot.nodes = nodes.into();
-        let seen = Seen {
-            snapshot: Arc::new(snapshot),
+        let picture = |snapshot: &crate::model::snapshot::Snapshot| Seen {
+            snapshot: Arc::new(snapshot.clone()),
             findings: Arc::from([]),
             anomalies: Arc::default(),
             edges: Arc::from([]),
@@ -167,9 +180,24 @@ mod tests {
         let (pictures, inbox) = channel();
         let (notes, mut heard) = mpsc::channel(16);
         let thread = std::thread::spawn(move || work(3, &inbox, &notes));
-        pictures.send(seen).unwrap();
-        let Some(Note::Incidents(3, Some(told))) = heard.blocking_recv() else { panic!("another note") };
-        let incident = told.open().next().expect("an incident");
+        let mut told = || match heard.blocking_recv() {
+            Some(Note::Incidents(3, Some(told))) => told,
+            _ => panic!("another note"),
+        };
+        let at = time::now();
+        pictures.send((at, picture(&snapshot))).unwrap();
+        let first = told();
+        assert!(first.of == at && first.news.is_none(), "it looked, and nothing is new");
+        let mut nodes = snapshot.nodes.to_vec();
+        let node = Arc::make_mut(nodes.first_mut().expect("the fixture has a node"));
+        node.troubles = Box::from([(NodeTrouble::DiskPressure, Some(time::now()), Arc::from("full"))]);
+        let name = node.name.clone();
+        snapshot.nodes = nodes.into();
+        pictures.send((at + SPACING, picture(&snapshot))).unwrap();
+        let then = told();
+        assert_eq!(then.of, at + SPACING);
+        let news = then.news.expect("news");
+        let incident = news.open().next().expect("an incident");
         assert_eq!(incident.causes[0].subject, crate::model::incident::Subject::Node(name));
         drop(pictures);
         thread.join().unwrap();

@@ -120,6 +120,8 @@ pub struct World {
     pub anomalies: Arc<Anomalies>,
     /// What belongs together, and its likeliest causes.
     pub incidents: Arc<Incidents>,
+    /// Incidents take into account all that was known then; `None`: nothing was looked at yet.
+    pub reasoned: Option<Timestamp>,
     /// What traces mean.
     pub insight: Arc<TraceInsight>,
     /// What load is expected of the next day.
@@ -176,6 +178,7 @@ impl World {
             findings: Arc::from([]),
             anomalies: Arc::default(),
             incidents: Arc::default(),
+            reasoned: None,
             insight: Arc::default(),
             predictions: Arc::default(),
             failures: Arc::default(),

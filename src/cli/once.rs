@@ -24,7 +24,9 @@ pub(super) fn run(cli: &Cli, args: &OnceArgs) -> Done {
         let began = tokio::time::Instant::now();
         first_picture(&mut handle, args.timeout).await?;
         let left = args.timeout.saturating_sub(began.elapsed()).min(PAST);
-        let world = match handle.wait(left, |w| matches!(w.link, Link::Broken { .. }) || watched(w)).await {
+        let planned = time::now();
+        let done = |w: &World| watched(w) && w.reasoned > Some(planned);
+        let world = match handle.wait(left, |w| matches!(w.link, Link::Broken { .. }) || done(w)).await {
             Ok(world) | Err(world) => world,
         };
         print_json(&report(&world))
@@ -54,9 +56,9 @@ pub(super) async fn first_picture(handle: &mut LoopHandle, limit: Duration) -> R
     }
 }
 
-/// Longest wait for what was usual so far to be read and learned: on a large cluster that takes minutes, and what is
-/// wrong by other signs is worth telling without.
-const PAST: Duration = Duration::from_secs(5);
+/// Longest wait for what was usual so far to be read and learned, and for causes to be looked for: on a large cluster the
+/// former takes minutes, and what is wrong by other signs is worth telling without.
+const PAST: Duration = Duration::from_secs(10);
 
 /// Whether the past was read and learned, so that what is unusual is known.
 fn watched(w: &World) -> bool {

@@ -52,6 +52,7 @@ pub fn world() -> World {
         findings: Arc::from([]),
         anomalies: Arc::default(),
         incidents: Arc::default(),
+        reasoned: None,
         insight: Arc::default(),
         predictions: Arc::default(),
         failures: Arc::default(),

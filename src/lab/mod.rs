@@ -2,6 +2,7 @@
 
 pub mod anomaly;
 pub mod forecast;
+mod headed;
 mod matrix;
 pub mod optimize;
 mod readings;

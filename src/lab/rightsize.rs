@@ -1,6 +1,6 @@
 //! `kansole lab rightsize`: requests and limits from recorded usage, one JSON object per container of a workload.
 
-use super::readings;
+use super::{headed, readings};
 use crate::model::quantity::{Bytes, Cpu};
 use crate::plan::rightsize::step::{Advice, advise};
 use crate::plan::rightsize::{Asked, Resource, Sample, TooLittle, Usage};
@@ -172,13 +172,7 @@ fn patch(workload: &str, container: &str, advice: &[Result<Advice, TooLittle>; 2
 
 /// Reads a file; what can't be read is told with its line and column.
 fn read(path: &Path) -> anyhow::Result<Containers> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let text = String::from_utf8_lossy(&bytes);
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-    let header = reader.headers().with_context(|| path.display().to_string())?.clone();
+    let (header, mut reader) = headed::open(path)?;
     let places = COLUMNS.map(|name| header.iter().position(|column| column == name));
     if let Some(at) = (0..4).find(|at| places[*at].is_none()) {
         bail!("{}:1: no column {:?}; the columns are {}", path.display(), COLUMNS[at], COLUMNS.join(", "));

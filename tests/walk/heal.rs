@@ -75,6 +75,19 @@ fn b_a_bad_image_is_rolled_back_to_the_last_healthy_revision() {
     let mut term = console(&rig, &config, &[]);
     let item = rig.action(&config, "web-bad-release", LONG, |i| state(i) == "proposed" && !i["preview"].is_null());
     let id = item["proposal"]["id"].as_str().unwrap().to_owned();
+    // The release is what the incident is laid to.
+    rig.until(
+        "the incident",
+        LONG,
+        || rig.json(&config, &["once", "--mode", "manual"])["incidents"].clone(),
+        |all| {
+            let incidents = all.as_array().unwrap().iter().filter(|i| i["ended"].is_null());
+            let mut first = incidents.map(|i| &i["causes"][0]);
+            first.any(|c| {
+                c["subject"]["change"][1] == "Deployment shop/web" && c["what"].to_string().contains("web:bad")
+            })
+        },
+    );
     open_action(&mut term, "web");
     term.wait("why and what", SHORT, |s| s.contains(":bad") && s.contains(&good));
     press(&mut term, "a");

@@ -1,6 +1,7 @@
 //! What was observed: a CSV table of configurations and what they yielded.
 
 use super::spacefile::Problem;
+use crate::lab::headed;
 use crate::ml::optimize::space::Kind;
 use anyhow::{Context, bail};
 use std::collections::HashSet;
@@ -41,13 +42,7 @@ pub fn key(point: &[f64]) -> Vec<u64> {
 /// Reads a file; a cell that can't be read is told with its line and column. Rows without all parameters, or outside of
 /// the bounds, are left out and counted.
 pub fn read(path: &Path, problem: &Problem) -> anyhow::Result<Observations> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let text = String::from_utf8_lossy(&bytes);
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-    let header = reader.headers().with_context(|| path.display().to_string())?.clone();
+    let (header, mut reader) = headed::open(path)?;
     let place = |name: &str| header.iter().position(|column| column == name);
     let mut inputs = Vec::new();
     for dimension in problem.space.dimensions() {

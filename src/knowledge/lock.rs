@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Holds the lock while it lives.
 #[derive(Debug)]
 pub(super) struct WriterLock {
-    _file: File,
+    file: File,
 }
 
 /// The lock file of a journal: the same name with `.lock` behind it.
@@ -39,6 +39,21 @@ impl WriterLock {
         file.set_len(0).map_err(io)?;
         file.seek(SeekFrom::Start(0)).map_err(io)?;
         writeln!(file, "{}", std::process::id()).map_err(io)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+
+    /// A second descriptor of the same open file, which is what a forked child has.
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> File {
+        self.file.try_clone().expect("a descriptor")
+    }
+}
+
+impl Drop for WriterLock {
+    /// Gives it back by name. Closing the file alone would leave it to any child process that was just being
+    /// started and still shares the descriptor until it runs its own program.
+    fn drop(&mut self) {
+        // Nothing to do about an error: closing the file, which follows, is the other way.
+        let _ = self.file.unlock();
     }
 }

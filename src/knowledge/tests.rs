@@ -120,6 +120,18 @@ fn only_one_may_write_and_the_second_may_read() {
     assert!(Journal::open(&path).is_ok(), "the lock goes with its holder");
 }
 
+#[test]
+fn a_child_being_started_does_not_keep_the_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("j.db");
+    let lock = super::lock::WriterLock::take(&path).unwrap();
+    // A child between fork and exec holds what this copy holds: the same open file description.
+    let shared = lock.shared();
+    drop(lock);
+    super::lock::WriterLock::take(&path).expect("free although a copy of the descriptor is still open");
+    drop(shared);
+}
+
 #[cfg(unix)]
 #[test]
 fn nobody_else_may_read_it() {

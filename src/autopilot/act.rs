@@ -23,11 +23,14 @@ impl Engine {
         let actor = self.options.actor.clone();
         let result = match command {
             Command::Approve { id, hash } => self.approve(&id, Approval { by: actor, at: now, hash }),
+            Command::ApproveAll { plans } => self.approve_all(plans, &actor, now),
+            Command::Adjust { id, hash, to } => self.adjust(&id, &hash, to, &actor, now),
             Command::Reject { id, reason } => self.reject(&id, &actor, reason, now),
             Command::Snooze { id, minutes } => self.snooze(&id, minutes, now),
             Command::Revert { id } => self.revert(&id),
             Command::SetMode { mode } => {
                 self.auto_by_hand();
+                self.clear_line("the mode changes", now);
                 let text = self.control.set_mode(mode);
                 self.write(Kind::ModeChanged, None, None, json!({ "mode": mode, "text": text }));
                 if mode == Mode::Observe {
@@ -48,6 +51,7 @@ impl Engine {
             Command::SetGuard { guard } => Ok(self.set_guard(*guard, now)),
             Command::Kill { on } => {
                 self.auto_by_hand();
+                self.clear_line("the kill switch", now);
                 Ok(self.pull_kill_switch(on))
             }
             Command::Step => self.step(),

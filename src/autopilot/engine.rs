@@ -14,7 +14,7 @@ use super::watching::Watching;
 use super::world::{Command, CommandResult, Detail, Full, Level, Link, World};
 use crate::analyze::Analyzer;
 use crate::execute::{Guard, GuardHistory, KillHandle, Progress, Queue};
-use crate::model::action::{Preview, QueueItem};
+use crate::model::action::{Approval, Preview, QueueItem};
 use crate::model::anomaly::Anomalies;
 use crate::model::authority::LeaseView;
 use crate::model::dossier::Dossier;
@@ -28,7 +28,7 @@ use crate::model::time;
 use crate::model::time::Timestamp;
 use crate::monitor;
 use crate::plan::history::History;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -106,6 +106,8 @@ pub(super) struct Engine {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) rights: BTreeMap<Right, (bool, Timestamp)>,
     pub(super) flights: HashMap<ActionId, Flight>,
+    /// Approved together and waiting for their turn, in the order of their approval.
+    pub(super) line: VecDeque<(ActionId, Approval)>,
     /// Actions to undo as soon as they have stopped.
     pub(super) undo_next: BTreeSet<ActionId>,
     /// Actions that were in flight when kansole ended.
@@ -171,6 +173,7 @@ impl Engine {
             pipeline: Arc::default(),
             rights: BTreeMap::new(),
             flights: HashMap::new(),
+            line: VecDeque::new(),
             undo_next: BTreeSet::new(),
             to_resume: Vec::new(),
             asking: BTreeSet::new(),
@@ -351,6 +354,7 @@ impl Engine {
     pub(super) fn leave(&mut self) {
         self.write(Kind::SessionEnded, None, None, serde_json::json!({}));
         self.session = None;
+        self.line.clear();
         self.queue = Queue::new(super::flight::REMEMBERED);
         self.guard = Guard::new(self.options.settings.guard.clone(), GuardHistory::default());
         self.analyzer = Analyzer::new();

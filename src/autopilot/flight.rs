@@ -130,6 +130,7 @@ impl Engine {
             self.control.say(Level::Warning, why, now);
         }
         self.review(now);
+        self.next_in_line(now);
     }
 
     fn learn(&mut self, item: &QueueItem, now: Timestamp) {

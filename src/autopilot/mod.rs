@@ -2,6 +2,7 @@
 
 mod act;
 mod authority;
+mod bulk;
 pub mod control;
 mod decide;
 mod details;

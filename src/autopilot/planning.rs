@@ -16,6 +16,19 @@ pub struct Planning {
     last: HashMap<FindingId, Timestamp>,
     muted: HashMap<FindingId, Option<Timestamp>>,
     unplanned: BTreeMap<FindingId, Arc<str>>,
+    /// Values that persons set: the present plan of a finding keeps them when it is planned again.
+    wanted: BTreeMap<FindingId, Wanted>,
+}
+
+/// A value that a person set in a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The value, as typed.
+    pub value: String,
+    /// Who.
+    pub by: String,
+    /// What the planner had.
+    pub instead_of: String,
 }
 
 impl Planning {
@@ -62,11 +75,27 @@ impl Planning {
         self.unplanned.insert(id.clone(), why.into());
     }
 
+    /// A person set a value in the plan of a finding.
+    pub fn want(&mut self, id: &FindingId, wanted: Wanted) {
+        self.wanted.insert(id.clone(), wanted);
+    }
+
+    /// What a person set in the plan of a finding.
+    pub fn wanted(&self, id: &FindingId) -> Option<&Wanted> {
+        self.wanted.get(id)
+    }
+
+    /// The planner's own value again.
+    pub fn unwant(&mut self, id: &FindingId) {
+        self.wanted.remove(id);
+    }
+
     /// Forgets findings that are gone.
     pub fn retain(&mut self, present: &BTreeSet<FindingId>) {
         self.last.retain(|id, _| present.contains(id));
         self.muted.retain(|id, _| present.contains(id));
         self.unplanned.retain(|id, _| present.contains(id));
+        self.wanted.retain(|id, _| present.contains(id));
     }
 
     /// Whether any dossier is still being fetched.

@@ -39,6 +39,7 @@ impl Engine {
         }
         self.resume_in_flight(now);
         self.review(now);
+        self.next_in_line(now);
         self.call_for_approvals();
         self.last_round = Some(now);
         self.dirty = true;
@@ -217,7 +218,19 @@ impl Engine {
         };
         let snapshot =
             self.frozen.clone().filter(|_| !self.control.runs_alone()).unwrap_or_else(|| self.snapshot.clone());
-        let made = crate::plan::propose(&finding, &snapshot, &dossier, &self.history, &self.options.settings.plan, now);
+        let set = &self.options.settings.plan;
+        let wanted = self.planning.wanted(id).cloned();
+        let by_hand = wanted.as_ref().and_then(|w| {
+            crate::plan::adjust(&finding, &snapshot, &dossier, &self.history, set, now, &w.value).map(|p| w.mark(p)).ok()
+        });
+        if wanted.is_some() && by_hand.is_none() {
+            // The cluster moved, and what was set does not fit any more: the planner's own plan says what does.
+            self.planning.unwant(id);
+        }
+        let made = match by_hand {
+            Some(proposal) => Ok(proposal),
+            None => crate::plan::propose(&finding, &snapshot, &dossier, &self.history, set, now),
+        };
         match made {
             Err(no) => {
                 self.planning.done(id, Some(no.why.into()));
@@ -233,7 +246,7 @@ impl Engine {
         self.note_plans();
     }
 
-    fn offer(&mut self, mut proposal: Proposal, now: Timestamp) {
+    pub(super) fn offer(&mut self, mut proposal: Proposal, now: Timestamp) {
         let incidents = self.reasoning.incidents();
         let incident = incidents.open().find(|i| i.findings.contains(&proposal.finding));
         proposal.onset.began =

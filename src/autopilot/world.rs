@@ -210,6 +210,15 @@ impl World {
     }
 }
 
+/// A plan as it was on the screen.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Shown {
+    /// Which action.
+    pub id: ActionId,
+    /// The hash of its plan.
+    pub hash: String,
+}
+
 /// What the outside may tell the loop. Every command is journalled with its actor.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
@@ -220,6 +229,20 @@ pub enum Command {
         id: ActionId,
         /// Hash that was on the screen.
         hash: String,
+    },
+    /// Approve several plans, each as it was shown. They are carried out in this order, as the guard has room for them.
+    ApproveAll {
+        /// Which.
+        plans: Vec<Shown>,
+    },
+    /// Plan the same with another value; the proposal that comes of it waits for its own approval.
+    Adjust {
+        /// Which.
+        id: ActionId,
+        /// Hash that was on the screen.
+        hash: String,
+        /// What shall be written instead, in the server's notation: `300Mi`, `4`. Empty: what the planner reckons.
+        to: String,
     },
     /// Say no.
     Reject {

@@ -8,7 +8,7 @@ use crate::autopilot::socket::{Answer, Ask, ask};
 use crate::autopilot::world::Command;
 use crate::knowledge::journal::Journal;
 use crate::model::action::QueueItem;
-use crate::model::plan::Inverse;
+use crate::model::plan::{ActionId, Inverse};
 use crate::model::time;
 use crate::model::time::age;
 use std::fmt::Write as _;
@@ -34,15 +34,12 @@ pub(super) fn run(cli: &Cli, cmd: &ActionsCmd) -> Done {
             }
         }
         ActionsCmd::Approve { id, hash } => {
-            let items = queue(&dir)?;
-            let item = find(&items, id)?;
-            if hash.len() < HASH || !item.proposal.hash.starts_with(hash.as_str()) {
-                return Err(Failure::Failed(anyhow::anyhow!(
-                    "the plan of {id} has the hash {}: read `kansole actions show {id}` and give at least {HASH} characters of it",
-                    item.proposal.hash
-                )));
-            }
-            give(&dir, Command::Approve { id: item.proposal.id.clone(), hash: item.proposal.hash.clone() })
+            let (id, hash) = named(&dir, id, hash)?;
+            give(&dir, Command::Approve { id, hash })
+        }
+        ActionsCmd::Adjust { id, hash, to } => {
+            let (id, hash) = named(&dir, id, hash)?;
+            give(&dir, Command::Adjust { id, hash, to: to.clone() })
         }
         ActionsCmd::Reject { id, reason } => {
             give(&dir, Command::Reject { id: id.as_str().into(), reason: reason.clone() })
@@ -84,6 +81,19 @@ fn find<'a>(items: &'a [Arc<QueueItem>], id: &str) -> Result<&'a QueueItem, Fail
         .find(|i| &*i.proposal.id == id)
         .map(AsRef::as_ref)
         .ok_or_else(|| Failure::Failed(anyhow::anyhow!("there is no action {id}: `kansole actions list` shows all")))
+}
+
+/// The action and the whole hash of its plan, if the hash that was given is the beginning of it.
+fn named(dir: &std::path::Path, id: &str, hash: &str) -> Result<(ActionId, String), Failure> {
+    let items = queue(dir)?;
+    let item = find(&items, id)?;
+    if hash.len() < HASH || !item.proposal.hash.starts_with(hash) {
+        return Err(Failure::Failed(anyhow::anyhow!(
+            "the plan of {id} has the hash {}: read `kansole actions show {id}` and give at least {HASH} characters of it",
+            item.proposal.hash
+        )));
+    }
+    Ok((item.proposal.id.clone(), item.proposal.hash.clone()))
 }
 
 fn give(dir: &std::path::Path, command: Command) -> Done {

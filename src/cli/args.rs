@@ -277,6 +277,17 @@ pub enum ActionsCmd {
         #[command(flatten)]
         format: FormatArgs,
     },
+    /// Set another value in a proposal, such as 300Mi or 4: it is planned and checked again, and waits for its own approval.
+    Adjust {
+        /// Which action.
+        id: String,
+        /// The hash of its plan, at least 12 characters of it.
+        #[arg(long)]
+        hash: String,
+        /// What shall be written instead; empty: what the planner reckons.
+        #[arg(long)]
+        to: String,
+    },
     /// Approve the plan with this hash, in the running kansole.
     Approve {
         /// Action id.

@@ -175,6 +175,9 @@ commands! {
     Reject "reject" "reject" ["d"] Scope::Pane(PaneId::Actions), Control, "Reject the proposal, with a reason.";
     Snooze "snooze" "snooze" ["z"] Scope::Pane(PaneId::Actions), Control, "Ask again in half an hour.";
     Revert "revert" "revert" ["u"] Scope::Pane(PaneId::Actions), Control, "Undo an action that was applied.";
+    Adjust "adjust" "set value" ["i"] Scope::Pane(PaneId::Actions), Control, "Set another value in the proposal before approving it: it is planned, checked and shown again.";
+    MarkAction "mark-action" "mark" ["space"] Scope::Pane(PaneId::Actions), None, "Mark the proposal, or all of the group, to approve, reject or snooze several at once.";
+    GroupActions "group-actions" "group" ["v"] Scope::Pane(PaneId::Actions), None, "Put actions together by state, namespace, fault or target.";
     Export "export" "export" ["e"] Scope::Pane(PaneId::Actions), None, "Show the change as a patch for Git.";
     Ended "ended" "ended" ["x"] Scope::Pane(PaneId::Actions), None, "Show or hide actions that have ended.";
     PredictionView "prediction-view" "failures or load" ["v"] Scope::Pane(PaneId::Predictions), None, "Show expected failures, or expected load; in a load, the next hours or the next day.";

@@ -120,8 +120,15 @@ pub struct Prompt {
 pub enum Purpose {
     /// The focused pane's filter, applied while typing.
     Filter,
-    /// The reason of a rejection.
-    RejectReason(ActionId),
+    /// The reason of a rejection, of one or several.
+    RejectReason(Vec<ActionId>),
+    /// Another value in a plan.
+    Adjust {
+        /// Which action.
+        id: ActionId,
+        /// The hash of the plan that was on the screen.
+        hash: String,
+    },
     /// Search inside a text layer.
     Search,
     /// Context to switch to.

@@ -6,7 +6,7 @@
 use super::finding::{Evidence, Fault, FindingId, Subject};
 use super::object::{ObjectRef, WorkloadKey};
 use super::time::Timestamp;
-use json_patch::Patch;
+use json_patch::{Patch, PatchOperation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -397,6 +397,23 @@ impl Proposal {
             Subject::Cluster => "cluster",
         };
         format!("{name}-{}-{}", fault.class(), &hash[..6.min(hash.len())]).into()
+    }
+
+    /// The one value of it that a person may set otherwise before approving, as the server is to hold it: `228Mi`, `5`. `None`: a
+    /// plan like this is taken or left.
+    pub fn adjustable(&self) -> Option<String> {
+        let mut writing = self.plan.steps.iter().filter(|s| s.writes());
+        let (Some(Step { op: Op::Patch { patch, .. }, .. }), None) = (writing.next(), writing.next()) else {
+            return None;
+        };
+        let fields = ["/spec/replicas", "/spec/maxReplicas"];
+        patch.0.iter().find_map(|op| match op {
+            PatchOperation::Replace(r) if r.path.as_str().ends_with("/resources/limits/memory") => {
+                r.value.as_str().map(str::to_owned)
+            }
+            PatchOperation::Replace(r) if fields.contains(&r.path.as_str()) => Some(r.value.to_string()),
+            _ => None,
+        })
     }
 
     /// The workload it acts on, if it is one.

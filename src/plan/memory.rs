@@ -65,9 +65,13 @@ pub fn plan(ask: &Ask<'_>, container: &str, killed_at: u64, peak: Option<u64>) -
     }
     let request_raw = spec["resources"]["requests"]["memory"].clone();
     let request = request_raw.as_str().and_then(Bytes::parse);
-    let want = raised(request.map_or(0, |r| r.0), peak.unwrap_or(0), limit.0, ask.set);
+    let reckoned = raised(request.map_or(0, |r| r.0), peak.unwrap_or(0), limit.0, ask.set);
+    let want = wanted(ask, limit.0, reckoned)?;
     let (caps, mut notes) = caps(ask, object, limit.0, request == Some(limit));
     let tightest = caps.into_iter().min_by_key(|c| c.bytes);
+    if let Some(cap) = tightest.as_ref().filter(|c| ask.wanted.is_some() && want > c.bytes) {
+        return Err(NoProposal::because(format!("{} is too much: {}", Bytes(want), cap.by)));
+    }
     let new = tightest.as_ref().map_or(want, |c| want.min(c.bytes / MIB * MIB));
     if new <= limit.0 {
         let by = tightest.map_or_else(String::new, |c| c.by);
@@ -111,7 +115,7 @@ pub fn plan(ask: &Ask<'_>, container: &str, killed_at: u64, peak: Option<u64>) -
         request_raw.as_str().unwrap_or("none"),
         Bytes(ask.set.memory_bump),
         ask.set.memory_factor,
-        Bytes(want)
+        Bytes(reckoned)
     );
     let unknown_nodes = ask.snapshot.nodes.is_empty();
     Ok(Draft {
@@ -130,6 +134,16 @@ pub fn plan(ask: &Ask<'_>, container: &str, killed_at: u64, peak: Option<u64>) -
         manifest: Some(json!({"spec": {"template": {"spec": {list: [{"name": container, "resources": resources}]}}}})),
         at_least: if unknown_nodes { Risk::Medium } else { Risk::Low },
     })
+}
+
+/// What the limit shall be: what a person wants, in whole mebibytes, else what was reckoned.
+fn wanted(ask: &Ask<'_>, limit: u64, reckoned: u64) -> Result<u64, NoProposal> {
+    let Some(text) = ask.wanted else { return Ok(reckoned) };
+    match Bytes::parse(text.trim()).map(Bytes::round_up_mib) {
+        Some(bytes) if bytes.0 > limit => Ok(bytes.0),
+        Some(_) => Err(NoProposal::because(format!("{text} is not above the {} it was killed at", Bytes(limit)))),
+        None => Err(NoProposal::because(format!("{text:?} is not an amount of memory such as 300Mi or 1Gi"))),
+    }
 }
 
 fn refs(path: &[String]) -> Vec<&str> {

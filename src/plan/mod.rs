@@ -65,6 +65,8 @@ struct Ask<'a> {
     history: &'a History,
     set: &'a Planning,
     now: Timestamp,
+    /// What a person wants instead of the value that the strategy reckons.
+    wanted: Option<&'a str>,
 }
 
 /// Answers a finding with a plan, with advice (a proposal without steps), or with the reason why there is neither.
@@ -80,27 +82,44 @@ pub fn propose(
     settings: &Planning,
     now: Timestamp,
 ) -> Result<Proposal, NoProposal> {
-    let ask = Ask { finding, snapshot, dossier, history, set: settings, now };
-    let draft = match &finding.fault {
+    answer(&Ask { finding, snapshot, dossier, history, set: settings, now, wanted: None })
+}
+
+/// The same plan with a value that a person set ([`Proposal::adjustable`]): every bound and check of the planner holds for it as
+/// for its own, and what is beyond them is refused with the reason, never cut to fit.
+pub fn adjust(
+    finding: &Finding,
+    snapshot: &Snapshot,
+    dossier: &Dossier,
+    history: &History,
+    settings: &Planning,
+    now: Timestamp,
+    wanted: &str,
+) -> Result<Proposal, NoProposal> {
+    answer(&Ask { finding, snapshot, dossier, history, set: settings, now, wanted: Some(wanted) })
+}
+
+fn answer(ask: &Ask<'_>) -> Result<Proposal, NoProposal> {
+    let draft = match &ask.finding.fault {
         Fault::OomContainer { container, limit, peak, .. } => {
-            blame::rollback(&ask).unwrap_or_else(|| memory::plan(&ask, container, *limit, *peak))
+            blame::rollback(ask).unwrap_or_else(|| memory::plan(ask, container, *limit, *peak))
         }
-        Fault::Leak { .. } => blame::rollback(&ask).unwrap_or_else(|| restart::plan(&ask)),
-        Fault::BadRelease { revision, .. } | Fault::Regression { revision, .. } => rollback::plan(&ask, *revision),
-        Fault::ScaledAway { was } => scale::restore(&ask, *was),
-        Fault::CrashLoop { .. } => replace::one(&ask).or_else(|no| advise::plan(&ask, &no)),
-        Fault::NotReady { .. } => blame::hang(&ask),
-        Fault::PodFailed { .. } => replace::failed(&ask),
-        Fault::Dependency { on } => backoff::plan(&ask, on),
+        Fault::Leak { .. } => blame::rollback(ask).unwrap_or_else(|| restart::plan(ask)),
+        Fault::BadRelease { revision, .. } | Fault::Regression { revision, .. } => rollback::plan(ask, *revision),
+        Fault::ScaledAway { was } => scale::restore(ask, *was),
+        Fault::CrashLoop { .. } => replace::one(ask).or_else(|no| advise::plan(ask, &no)),
+        Fault::NotReady { .. } => blame::hang(ask),
+        Fault::PodFailed { .. } => replace::failed(ask),
+        Fault::Dependency { on } => backoff::plan(ask, on),
         Fault::NodeNotReady { node } | Fault::NodePressure { node, .. } => {
-            node::plan(&ask, node).or_else(|no| advise::plan(&ask, &no))
+            node::plan(ask, node).or_else(|no| advise::plan(ask, &no))
         }
-        Fault::Saturated { utilisation, target, resource } => scale::plan(&ask, resource, *utilisation, *target),
+        Fault::Saturated { utilisation, target, resource } => scale::plan(ask, resource, *utilisation, *target),
         Fault::OomNode { .. }
         | Fault::ImageError { .. }
         | Fault::MissingConfig { .. }
         | Fault::LivenessKills { .. }
-        | Fault::Unschedulable { .. } => advise::plan(&ask, &NoProposal::because("")),
+        | Fault::Unschedulable { .. } => advise::plan(ask, &NoProposal::because("")),
         Fault::SloBurn { slo, .. } => Err(NoProposal::because(format!(
             "SLO {slo} burns its budget: a symptom; look for the finding that causes it"
         ))),
@@ -111,10 +130,22 @@ pub fn propose(
     if draft.writes() {
         ask.fresh()?;
     }
-    draft.finish(&ask)
+    draft.finish(ask)
 }
 
 impl<'a> Ask<'a> {
+    /// A number of replicas that a person set, from `least` to the bound of the settings.
+    fn wanted_replicas(&self, least: u32) -> Result<Option<u32>, NoProposal> {
+        let Some(text) = self.wanted else { return Ok(None) };
+        let most = self.set.max_replicas;
+        match text.trim().parse::<u32>() {
+            Ok(n) if (least..=most).contains(&n) => Ok(Some(n)),
+            _ => Err(NoProposal::because(format!(
+                "{text:?} is not a number of replicas from {least} to {most} (plan.max_replicas)"
+            ))),
+        }
+    }
+
     /// The workload of the finding, as the snapshot knows it.
     fn workload(&self) -> Result<&'a Arc<Workload>, NoProposal> {
         let Subject::Workload(key) = &self.finding.subject else {

@@ -84,7 +84,8 @@ pub fn plan(ask: &Ask<'_>, resource: &str, utilisation: f64, target: f64) -> Res
     else {
         return Err(NoProposal::because(format!("{key} has no replica count of its own")));
     };
-    let Some(wanted) = desired(current, utilisation, target, errors, ask.set) else {
+    let reckoned = desired(current, utilisation, target, errors, ask.set);
+    let Some(wanted) = ask.wanted_replicas(current + 1)?.or(reckoned) else {
         return Err(NoProposal::because(format!(
             "{current} replicas at {:.0} % of {resource} (target {:.0} %): within tolerance, or at the bound of {}",
             utilisation * 100.0,
@@ -95,7 +96,7 @@ pub fn plan(ask: &Ask<'_>, resource: &str, utilisation: f64, target: f64) -> Res
     let (forth, back) = live::change(&["spec", "replicas"], &object["spec"]["replicas"], &json!(wanted));
     let title = format!("scale from {current} to {wanted} replicas");
     let sum = format!(
-        "ceil({current} × {:.0} % ÷ {:.0} %){}, bounds {} to {}: {wanted}",
+        "ceil({current} × {:.0} % ÷ {:.0} %){}, bounds {} to {}: {}",
         utilisation * 100.0,
         target * 100.0,
         errors.filter(|e| *e > ERRORS).map_or(String::new(), |e| format!(
@@ -104,7 +105,8 @@ pub fn plan(ask: &Ask<'_>, resource: &str, utilisation: f64, target: f64) -> Res
             e * 100.0
         )),
         ask.set.min_replicas,
-        ask.set.max_replicas
+        ask.set.max_replicas,
+        reckoned.map_or_else(|| "no change".to_owned(), |n| n.to_string())
     );
     let mut notes =
         vec!["new pods need room on the nodes and in the quota; unschedulable pods would be found".to_owned()];
@@ -158,7 +160,8 @@ fn raise_maximum(
     if current < max {
         return Err(NoProposal::because(format!("HPA {name} has room: {current} of at most {max}; it decides")));
     }
-    let Some(wanted) = desired(max, utilisation, target, errors, ask.set) else {
+    let by_hand = ask.wanted_replicas(max + 1)?;
+    let Some(wanted) = by_hand.or_else(|| desired(max, utilisation, target, errors, ask.set)) else {
         return Err(NoProposal::because(format!(
             "HPA {name} stands at its maximum of {max}; kansole raises none above {} (plan.max_replicas)",
             ask.set.max_replicas
@@ -208,7 +211,7 @@ pub fn restore(ask: &Ask<'_>, was: u32) -> Result<Draft, NoProposal> {
     let Some(place) = place else {
         return Err(NoProposal::because(format!("{key} is not at zero any more")));
     };
-    let wanted = was.clamp(1, ask.set.max_replicas.max(1));
+    let wanted = ask.wanted_replicas(1)?.unwrap_or_else(|| was.clamp(1, ask.set.max_replicas.max(1)));
     let (forth, back) = live::change(&["spec", "replicas"], &object["spec"]["replicas"], &json!(wanted));
     let title = format!("scale back from 0 to {wanted} replicas");
     Ok(Draft {

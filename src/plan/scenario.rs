@@ -1,6 +1,6 @@
 //! Findings with everything they are answered from, for tests only: a test changes what it is about.
 
-use super::{History, NoProposal, propose};
+use super::{History, NoProposal, adjust, propose};
 use crate::config::settings::Planning;
 use crate::model::cluster::{NodeTrouble, Workload};
 use crate::model::dossier::Dossier;
@@ -54,6 +54,11 @@ impl Scenario {
 
     pub fn run(&self) -> Result<Proposal, NoProposal> {
         propose(&self.finding, &self.snapshot, &self.dossier, &self.history, &self.set, fx::now())
+    }
+
+    /// The same with a value that a person set.
+    pub fn adjusted(&self, to: &str) -> Result<Proposal, NoProposal> {
+        adjust(&self.finding, &self.snapshot, &self.dossier, &self.history, &self.set, fx::now(), to)
     }
 
     pub fn why(&self) -> String {

@@ -335,6 +335,30 @@ fn the_amounts_are_written_as_people_write_them() {
     assert_eq!(patch_of(&p)[2]["value"], Bytes(1229 * MIB).to_string());
 }
 
+#[test]
+fn a_value_set_by_a_person_is_planned_inside_the_same_bounds_and_undone_the_same_way() {
+    let p = oom().run().unwrap();
+    assert_eq!(p.adjustable().as_deref(), Some("228Mi"));
+    let set = oom().adjusted("300Mi").unwrap();
+    assert_eq!(set.adjustable().as_deref(), Some("300Mi"));
+    assert_ne!(set.hash, p.hash, "another plan, to be read and approved by its own hash");
+    let crate::model::plan::Inverse::Patch { patch } = &set.plan.steps[0].inverse else { panic!() };
+    let back = serde_json::to_value(patch).unwrap();
+    assert_eq!((&back[1]["value"], &back[2]["value"]), (&json!("300Mi"), &json!("128Mi")), "{back:#}");
+    let no = |to: &str| oom().adjusted(to).unwrap_err().why;
+    assert!(no("lots").contains("\"lots\" is not an amount of memory such as 300Mi"), "{}", no("lots"));
+    assert!(no("128Mi").contains("not above the 128Mi"), "{}", no("128Mi"));
+    assert!(no("900Gi").contains("too much") && no("900Gi").contains("largest node"), "{}", no("900Gi"));
+
+    assert_eq!(saturated(3, 1.05).run().unwrap().adjustable().as_deref(), Some("5"));
+    assert_eq!(patch_of(&saturated(3, 1.05).adjusted("4").unwrap())[1]["value"], 4);
+    for wrong in ["3", "21", "-1", "many"] {
+        assert!(saturated(3, 1.05).adjusted(wrong).unwrap_err().why.contains("from 4 to 20"), "{wrong}");
+    }
+    // A plan of several steps is taken or left.
+    assert_eq!(leak(3).run().unwrap().adjustable(), None);
+}
+
 mod blamed {
     use super::super::scenario::{self, Scenario};
     use crate::model::action::Verdict;

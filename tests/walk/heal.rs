@@ -65,6 +65,80 @@ fn a_oom_is_shown_explained_approved_verified_and_undone() {
 }
 
 #[test]
+fn a_value_is_set_by_hand_before_it_is_approved_and_undone_like_any_other() {
+    let rig = Rig::here();
+    rig.delete(&["deploy/ledger"]);
+    rig.rig(&["apply", "oom"]);
+    let config = rig.config("");
+    let mut term = console(&rig, &config, &[]);
+    let (first, _) = oom_proposal(&rig, &config);
+    open_action(&mut term, "ledger");
+    term.wait("the diff", SHORT, |s| s.contains("228Mi"));
+    // `i` asks for another value; what is no amount is refused and nothing changes.
+    term.keys("i");
+    term.wait("the prompt", SHORT, |s| s.contains("set instead"));
+    term.keys("\x15much\r");
+    term.wait("the refusal", SHORT, |s| s.contains("is not an amount of memory"));
+    term.keys("i");
+    term.keys("\x15300Mi\r");
+    let item = rig.action(&config, "ledger-oom", LONG, |i| {
+        state(i) == "proposed" && i["proposal"]["title"].as_str().is_some_and(|t| t.contains("to 300Mi"))
+    });
+    let id = item["proposal"]["id"].as_str().unwrap().to_owned();
+    assert_ne!(id, first, "another plan has another name");
+    assert!(item["proposal"]["notes"].to_string().contains("the planner reckoned 228Mi"), "{item:#}");
+    // The old one cannot be approved any more; the new one is, by its own hash.
+    assert_eq!(state(&rig.action(&config, &first, SHORT, |_| true)), "superseded");
+    let hash = item["proposal"]["hash"].as_str().unwrap();
+    rig.kansole(&config, &["actions", "approve", &id, "--hash", hash]);
+    rig.action(&config, &id, LONG, |i| matches!(state(i), "verifying" | "done"));
+    assert_eq!(rig.memory_limit("ledger"), "300Mi");
+    rig.action(&config, &id, LONG, |i| state(i) == "done");
+    rig.kansole(&config, &["actions", "revert", &id]);
+    rig.action(&config, &id, LONG, |i| state(i) == "reverted");
+    assert_eq!(rig.memory_limit("ledger"), "128Mi");
+    quit(term);
+    rig.delete(&["deploy/ledger"]);
+}
+
+#[test]
+fn two_are_approved_by_one_question_and_carried_out_in_turn() {
+    let rig = Rig::here();
+    rig.delete(&["deploy/ledger"]);
+    rig.rig(&["apply", "shop"]);
+    rig.kubectl(&["-n", "shop", "rollout", "status", "deploy/web", "--timeout=60s"]);
+    rig.rig(&["apply", "oom"]);
+    rig.rig(&["apply", "bad-image"]);
+    let config = rig.config("");
+    let mut term = console(&rig, &config, &[]);
+    let (oom, _) = oom_proposal(&rig, &config);
+    let free = |i: &serde_json::Value| {
+        state(i) == "proposed" && !i["preview"].is_null() && i["blocked"] == serde_json::json!([])
+    };
+    let release = rig.action(&config, "web-bad-release", LONG, free);
+    let release = release["proposal"]["id"].as_str().unwrap().to_owned();
+    term.keys("4");
+    for (word, marked) in [("ledger", "1 marked"), ("web", "2 marked, 1 of them hidden")] {
+        term.keys(&format!("/\x15{word}\r"));
+        term.wait("the filter", SHORT, |s| s.contains(&format!("filter {word}")));
+        term.keys(" ");
+        term.wait("the mark", SHORT, |s| s.contains(marked));
+    }
+    press(&mut term, "a");
+    term.wait("the question", SHORT, |s| s.contains("Approve 2 actions, 1 of them hidden?") && s.contains("ledger"));
+    term.keys("y");
+    for id in [&oom, &release] {
+        let done = rig.action(&config, id, LONG, |i| state(i) == "done");
+        assert_eq!(done["state"]["verdict"], "effective", "{done:#}");
+    }
+    quit(term);
+    let kinds = rig.journal_kinds(&config);
+    assert_eq!(kinds.iter().filter(|k| *k == "approved").count(), 2, "{kinds:?}");
+    assert!(!kinds.iter().any(|k| k == "refused"), "waiting for its turn is no refusal: {kinds:?}");
+    rig.delete(&["deploy/ledger"]);
+}
+
+#[test]
 fn b_a_bad_image_is_rolled_back_to_the_last_healthy_revision() {
     let rig = Rig::here();
     rig.rig(&["apply", "shop"]);

@@ -4,6 +4,7 @@ use super::{Env, Layer, Press, Reply, edit, input_line, insert, leaves};
 use crate::autopilot::world::Command;
 use crate::console::effect::{Effect, Prompt, Purpose};
 use crate::console::theme::Role;
+use crate::model::plan::ActionId;
 use crossterm::event::KeyCode;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -36,7 +37,13 @@ impl PromptLayer {
         vec![match &self.prompt.purpose {
             Purpose::Filter => Effect::Filter(text),
             Purpose::Search => Effect::Search(text),
-            Purpose::RejectReason(id) => Effect::Send(Command::Reject { id: id.clone(), reason: text }),
+            Purpose::RejectReason(ids) => {
+                let reject = |id: &ActionId| Effect::Send(Command::Reject { id: id.clone(), reason: text.clone() });
+                return ids.iter().map(reject).collect();
+            }
+            Purpose::Adjust { id, hash } => {
+                Effect::Send(Command::Adjust { id: id.clone(), hash: hash.clone(), to: text })
+            }
             Purpose::Context if text.is_empty() => return Vec::new(),
             Purpose::Context => Effect::Send(Command::SwitchContext { context: text }),
             Purpose::Namespaces => {

@@ -1,7 +1,7 @@
 //! What approving, reverting and exporting lead to.
 
 use crate::autopilot::world::Command;
-use crate::console::effect::{Effect, Question};
+use crate::console::effect::{Effect, Prompt, Purpose, Question};
 use crate::model::finding::Subject;
 use crate::model::plan::{Inverse, Op, Proposal, Risk};
 
@@ -19,6 +19,21 @@ pub fn approve(p: &Proposal) -> Effect {
         typed,
         then: Box::new(send),
     })
+}
+
+/// How dangerous, in a word.
+pub fn risk_word(risk: Risk) -> &'static str {
+    super::super::show::risk(risk).0
+}
+
+/// What another value is asked with: the plan's title and its present value.
+pub fn adjust(p: &Proposal) -> Option<Effect> {
+    let initial = p.adjustable()?;
+    Some(Effect::Prompt(Prompt {
+        label: format!("{}; set instead (empty: as planned): ", p.plan.steps.first()?.title),
+        initial,
+        purpose: Purpose::Adjust { id: p.id.clone(), hash: p.hash.clone() },
+    }))
 }
 
 /// The question before an undo.

@@ -1,7 +1,8 @@
 //! One action in full: why, what exactly, with what effect, how it is undone, where it is, what blocks it.
 
 use super::super::show;
-use super::{Shown, state_role};
+use super::rows::Shown;
+use super::state_role;
 use crate::console::pane::Ctx;
 use crate::console::theme::Role;
 use crate::console::widgets::diff;

@@ -1,6 +1,6 @@
 //! Why an action may not be approved, rejected or reverted from here. The loop's guard asks again.
 
-use super::Shown;
+use super::rows::Shown;
 use crate::autopilot::world::World;
 use crate::model::action::ActionState;
 use crate::model::mode::Mode;
@@ -19,8 +19,23 @@ fn stopped(world: &World) -> Option<String> {
     (world.mode == Mode::Observe).then(|| "observe mode changes nothing; choose manual mode first".into())
 }
 
+/// The row of the guard that only says: not more than so many at once.
+const AT_ONCE: &str = "g08";
+
 /// Why the plan that was seen cannot be approved now.
 pub fn approve(shown: &Shown, world: &World, now: Timestamp, focused: bool) -> Option<String> {
+    let first = shown.item.blocked.first().map(|refusal| format!("blocked: {refusal}"));
+    standing(shown, world, now, focused).or(first)
+}
+
+/// Why the plan that was seen cannot be approved to be carried out when there is room for it.
+pub fn approve_in_line(shown: &Shown, world: &World, now: Timestamp, focused: bool) -> Option<String> {
+    let holds = shown.item.blocked.iter().find(|refusal| refusal.gate != AT_ONCE);
+    standing(shown, world, now, focused).or_else(|| holds.map(|refusal| format!("blocked: {refusal}")))
+}
+
+/// What stands against an approval, whatever the guard says of the moment.
+fn standing(shown: &Shown, world: &World, now: Timestamp, focused: bool) -> Option<String> {
     let item = &shown.item;
     if !focused {
         return Some("the queue has no focus".into());
@@ -46,7 +61,15 @@ pub fn approve(shown: &Shown, world: &World, now: Timestamp, focused: bool) -> O
             age(now, item.proposal.expires)
         ));
     }
-    item.blocked.first().map(|refusal| format!("blocked: {refusal}"))
+    None
+}
+
+/// Why no other value can be set in its plan now.
+pub fn adjust(shown: &Shown, world: &World, now: Timestamp, focused: bool) -> Option<String> {
+    if shown.item.pending() && shown.item.proposal.adjustable().is_none() {
+        return Some("there is nothing to set in this plan: take it or leave it".into());
+    }
+    standing(shown, world, now, focused)
 }
 
 /// Why it cannot be rejected now.

@@ -1,7 +1,7 @@
 //! The queue as a table: columns, cells, and what the filter looks at.
 
 use super::super::show;
-use super::Shown;
+use super::rows::Shown;
 use crate::console::pane::Ctx;
 use crate::console::theme::Role;
 use crate::console::widgets::filter::{Field, Filter};
@@ -57,7 +57,7 @@ pub fn passes(filter: &Filter, item: &QueueItem) -> bool {
 }
 
 /// The cells of one item.
-pub fn row<'a>(shown: &'a Shown, ctx: &Ctx) -> Vec<Cell<'a>> {
+pub fn row<'a>(shown: &'a Shown, marked: bool, ctx: &Ctx) -> Vec<Cell<'a>> {
     let (item, p) = (&shown.item, &shown.item.proposal);
     let state = if shown.gone {
         Cell::new("gone", Role::Stale)
@@ -70,6 +70,7 @@ pub fn row<'a>(shown: &'a Shown, ctx: &Ctx) -> Vec<Cell<'a>> {
     } else {
         Cell::new(item.state.word(), state_role(&item.state))
     };
+    let state = if marked { Cell::new(format!("{} {}", ctx.theme.glyphs.good, state.text), Role::Match) } else { state };
     let (word, role) = show::risk(p.risk);
     let left = match &item.state {
         ActionState::Verifying { until, .. } => short(until.signed_duration_since(ctx.now)),

@@ -7,6 +7,8 @@ mod ask;
 mod detail;
 mod gate;
 mod list;
+mod marks;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -19,55 +21,15 @@ use crate::console::widgets::cursor::{Cursor, Motion, Scroll};
 use crate::console::widgets::filter::Filter;
 use crate::console::widgets::table::{Cell, Table};
 use crate::console::widgets::text::rule;
-use crate::model::action::QueueItem;
 use crate::model::plan::ActionId;
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use marks::Marks;
+use rows::{Entry, Key, Rows, SORTS, Shown};
+use std::fmt::Write as _;
 use std::sync::Arc;
-
-/// One row: an item of the queue, and the hash of the plan that the operator saw.
-#[derive(Debug, Clone)]
-pub struct Shown {
-    /// The item. While it is changed, the item that was seen.
-    pub item: Arc<QueueItem>,
-    /// The hash of its present plan.
-    pub present: String,
-    /// It is in the queue no more.
-    pub gone: bool,
-}
-
-impl Shown {
-    fn new(item: Arc<QueueItem>) -> Self {
-        Self { present: item.proposal.hash.clone(), item, gone: false }
-    }
-
-    /// Whether the present plan is another one than was seen.
-    pub fn changed(&self) -> bool {
-        self.present != self.item.proposal.hash
-    }
-
-    /// Takes over what the queue says now; another plan is only noted until the operator looks.
-    fn update(&mut self, world: &World) {
-        match world.item(&self.item.proposal.id) {
-            Some(now) if now.proposal.hash == self.item.proposal.hash => {
-                *self = Self::new(now.clone());
-            }
-            Some(now) => self.present.clone_from(&now.proposal.hash),
-            None => self.gone = true,
-        }
-    }
-}
-
-/// A line of the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Entry {
-    /// Row by number.
-    Item(usize),
-    /// The line above what came in while the queue had the focus.
-    New,
-}
 
 pub use list::state_role;
 
@@ -77,20 +39,13 @@ const SNOOZE_MINUTES: u32 = 30;
 /// No approval so soon after something came up under the fingers.
 const LOOK_FIRST: TimeDelta = TimeDelta::milliseconds(400);
 
-/// What the queue is sorted by, in the order `sort` goes through: state, risk, age.
-const SORTS: [usize; 3] = [0, 1, 5];
-
 /// State of the pane.
 #[derive(Default)]
 pub struct Actions {
     world: Option<Arc<World>>,
-    filter: Filter,
-    sort: usize,
-    reverse: bool,
-    hide_ended: bool,
-    rows: Vec<Shown>,
-    entries: Vec<Entry>,
-    cursor: Cursor<Option<ActionId>>,
+    rows: Rows,
+    cursor: Cursor<Key>,
+    marks: Marks,
     detail: Option<Scroll>,
     focused: bool,
     /// When the queue got the focus, or was jumped into.
@@ -101,74 +56,33 @@ impl Actions {
     /// Puts everything in order anew. Only while the queue has no focus, or when the operator asks.
     fn regroup(&mut self) {
         let Some(world) = self.world.clone() else { return };
-        self.rows.retain(|row| !row.gone);
-        self.append_new(&world);
-        // What is under way, what can be approved, what is only advice, what has ended.
-        let group = |i: &QueueItem| match i {
-            i if i.state.in_flight() => 0,
-            i if i.state.ended() => 3,
-            i => 1 + usize::from(i.proposal.plan.steps.is_empty()),
-        };
-        match SORTS[self.sort] {
-            1 => self.rows.sort_by_key(|r| (std::cmp::Reverse(r.item.proposal.risk), r.item.proposal.created)),
-            5 => self.rows.sort_by_key(|r| std::cmp::Reverse(r.item.proposal.created)),
-            _ => self.rows.sort_by_key(|r| {
-                let t = r.item.proposal.created.timestamp();
-                (group(&r.item), if r.item.state.ended() { -t } else { t })
-            }),
-        }
-        if self.reverse {
-            self.rows.reverse();
-        }
-        self.entries = (0..self.rows.len()).filter(|&i| self.listed(&self.rows[i])).map(Entry::Item).collect();
+        self.rows.regroup(&world);
         self.seek();
-    }
-
-    fn listed(&self, row: &Shown) -> bool {
-        !(self.hide_ended && row.item.state.ended()) && list::passes(&self.filter, &row.item)
-    }
-
-    fn append_new(&mut self, world: &World) -> usize {
-        let before = self.rows.len();
-        for item in &*world.queue {
-            if !self.rows.iter().any(|r| r.item.proposal.id == item.proposal.id) {
-                self.rows.push(Shown::new(item.clone()));
-            }
-        }
-        before
-    }
-
-    /// Keeps the order and adds what is new at the end, below a line.
-    fn freeze(&mut self, world: &World) {
-        let first_new = self.append_new(world);
-        for i in first_new..self.rows.len() {
-            if self.listed(&self.rows[i]) {
-                if !self.entries.contains(&Entry::New) && !self.entries.is_empty() {
-                    self.entries.push(Entry::New);
-                }
-                self.entries.push(Entry::Item(i));
-            }
-        }
-        self.seek();
-    }
-
-    fn key_at(&self, place: usize) -> Option<ActionId> {
-        match self.entries[place] {
-            Entry::Item(i) => Some(self.rows[i].item.proposal.id.clone()),
-            Entry::New => None,
-        }
     }
 
     fn seek(&mut self) {
-        let mut cursor = std::mem::take(&mut self.cursor);
-        cursor.sync(self.entries.len(), |i| self.key_at(i));
-        self.cursor = cursor;
+        self.cursor.sync(self.rows.entries.len(), |i| self.rows.key(i));
     }
 
     fn selected(&self) -> Option<&Shown> {
-        match self.entries.get(self.cursor.index())? {
-            Entry::Item(i) => self.rows.get(*i),
-            Entry::New => None,
+        self.rows.at(self.cursor.index())
+    }
+
+    /// What a command is for: the marked actions, seen or not, else the one under the cursor. An open action is looked at
+    /// alone.
+    fn chosen(&self) -> Vec<&Shown> {
+        if self.marks.is_empty() || self.detail.is_some() {
+            self.selected().into_iter().collect()
+        } else {
+            self.marks.rows(&self.rows)
+        }
+    }
+
+    /// What a command is for, in words: the id of one, or how many.
+    fn whom(&self) -> String {
+        match (&self.chosen()[..], self.marks.is_empty() || self.detail.is_some()) {
+            ([one], true) => one.id().to_string(),
+            _ => self.marks.words(&self.rows),
         }
     }
 
@@ -177,24 +91,91 @@ impl Actions {
             scroll.step(motion);
             return;
         }
-        let mut cursor = std::mem::take(&mut self.cursor);
-        let len = self.entries.len();
-        cursor.step(motion, len, |i| self.key_at(i));
-        if cursor.key() == Some(&None) {
+        let len = self.rows.entries.len();
+        self.cursor.step(motion, len, |i| self.rows.key(i));
+        if self.cursor.key() == Some(&Key::New) {
             // The "n new" line is no row: step over it, back if it is the last.
             let on = if matches!(motion, Motion::Up | Motion::PageUp) { Motion::Up } else { Motion::Down };
-            cursor.step(on, len, |i| self.key_at(i));
+            self.cursor.step(on, len, |i| self.rows.key(i));
         }
-        self.cursor = cursor;
     }
 
     /// Opens the selected action, or takes over the present plan of a changed one.
     fn open(&mut self) {
-        let Some(Entry::Item(i)) = self.entries.get(self.cursor.index()).cloned() else { return };
-        if let Some(now) = self.world.as_ref().and_then(|w| w.item(&self.rows[i].item.proposal.id)) {
-            self.rows[i] = Shown::new(now.clone());
+        let Some(Entry::Item(i)) = self.rows.entries.get(self.cursor.index()).cloned() else { return };
+        let row = &mut self.rows.all[i];
+        if let Some(now) = self.world.as_ref().and_then(|w| w.item(row.id())) {
+            *row = Shown::new(now.clone());
         }
         self.detail = Some(Scroll::default());
+    }
+
+    /// Marks what is under the cursor and goes on to the next line; on the head of a group, all of it that can be decided.
+    fn mark(&mut self) {
+        let ids: Vec<ActionId> = match self.cursor.key() {
+            Some(Key::Item(id)) => vec![id.clone()],
+            Some(Key::Head(name)) => {
+                self.rows.shown(Some(name)).filter(|r| r.item.pending()).map(|r| r.id().clone()).collect()
+            }
+            _ => return,
+        };
+        self.marks.toggle(&ids);
+        if matches!(self.cursor.key(), Some(Key::Item(_))) {
+            self.step(Motion::Down);
+        }
+    }
+
+    fn order(&mut self, command: CommandId) {
+        match command {
+            CommandId::Sort => self.rows.sort = (self.rows.sort + 1) % SORTS.len(),
+            CommandId::SortReverse => self.rows.reverse = !self.rows.reverse,
+            CommandId::GroupActions => self.rows.group = self.rows.group.next(),
+            _ => self.rows.hide_ended = !self.rows.hide_ended,
+        }
+        self.regroup();
+    }
+
+    /// How many wait, are hidden and are marked.
+    fn title(&self) -> String {
+        let waiting = self.rows.all.iter().filter(|r| r.item.pending() && !r.gone).count();
+        let mut title = format!("Queue: {waiting} waiting");
+        if self.rows.hidden() > 0 {
+            let _ = write!(title, ", {} hidden", self.rows.hidden());
+        }
+        match self.marks.count(&self.rows) {
+            (0, _) => {}
+            (n, 0) => drop(write!(title, " · {n} marked")),
+            (n, hidden) => drop(write!(title, " · {n} marked, {hidden} of them hidden")),
+        }
+        title
+    }
+
+    /// Groups, filter and place.
+    fn note(&self) -> String {
+        let place = self.cursor.position(self.rows.entries.len());
+        let by = Some(self.rows.group.word()).filter(|w| !w.is_empty()).map(|w| format!("by {w}"));
+        let filter = Some(self.rows.filter.source()).filter(|f| !f.is_empty()).map(|f| format!("filter {f}"));
+        by.into_iter().chain(filter).chain([place]).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What a decision about the chosen actions leads to.
+    fn decide(&self, command: CommandId) -> Vec<Effect> {
+        let chosen = self.chosen();
+        match command {
+            CommandId::Approve if self.marks.is_empty() || self.detail.is_some() => {
+                chosen.iter().map(|s| ask::approve(&s.item.proposal)).collect()
+            }
+            CommandId::Approve => vec![marks::approve(&chosen, &self.whom())],
+            CommandId::Reject => vec![Effect::Prompt(Prompt {
+                label: format!("Reject {}, because", self.whom()),
+                initial: String::new(),
+                purpose: Purpose::RejectReason(chosen.iter().map(|s| s.id().clone()).collect()),
+            })],
+            _ => {
+                let snooze = |s: &&Shown| Command::Snooze { id: s.id().clone(), minutes: SNOOZE_MINUTES };
+                chosen.iter().map(snooze).map(Effect::Send).collect()
+            }
+        }
     }
 }
 
@@ -205,16 +186,18 @@ impl Pane for Actions {
 
     fn sync(&mut self, ctx: &Ctx) {
         self.world = Some(ctx.world.clone());
-        for row in &mut self.rows {
+        for row in &mut self.rows.all {
             row.update(ctx.world);
         }
+        self.marks.prune(&self.rows);
         let frozen = ctx.focused && self.focused || self.detail.is_some();
         if ctx.focused && !self.focused {
             self.arrived = Some(ctx.now);
         }
         self.focused = ctx.focused;
         if frozen {
-            self.freeze(ctx.world);
+            self.rows.freeze(ctx.world);
+            self.seek();
         } else {
             self.regroup();
         }
@@ -232,39 +215,27 @@ impl Pane for Actions {
             }
             CommandId::Back => {
                 if self.detail.take().is_none() {
-                    self.set_filter(String::new(), ctx);
+                    if self.marks.is_empty() {
+                        self.set_filter(String::new(), ctx);
+                    }
+                    self.marks.clear();
                 }
                 None
             }
-            CommandId::Sort | CommandId::SortReverse => {
-                if command == CommandId::Sort {
-                    self.sort = (self.sort + 1) % SORTS.len();
-                } else {
-                    self.reverse = !self.reverse;
-                }
-                self.regroup();
+            CommandId::Sort | CommandId::SortReverse | CommandId::Ended | CommandId::GroupActions => {
+                self.order(command);
                 None
             }
-            CommandId::Ended => {
-                self.hide_ended = !self.hide_ended;
-                self.regroup();
+            CommandId::MarkAction => {
+                self.mark();
                 None
             }
-            CommandId::Approve => self.selected().map(|s| ask::approve(&s.item.proposal)),
+            CommandId::Approve | CommandId::Reject | CommandId::Snooze => return self.decide(command),
+            CommandId::Adjust => self.selected().and_then(|s| ask::adjust(&s.item.proposal)),
             CommandId::Revert => self.selected().map(|s| ask::revert(&s.item.proposal)),
-            CommandId::Reject => self.selected().map(|s| {
-                Effect::Prompt(Prompt {
-                    label: format!("Reject {}, because", s.item.proposal.id),
-                    initial: String::new(),
-                    purpose: Purpose::RejectReason(s.item.proposal.id.clone()),
-                })
-            }),
-            CommandId::Snooze => self
-                .selected()
-                .map(|s| Effect::Send(Command::Snooze { id: s.item.proposal.id.clone(), minutes: SNOOZE_MINUTES })),
             CommandId::Export => self.selected().and_then(|s| {
                 let text = ask::export(&s.item.proposal)?;
-                Some(Effect::Show { title: format!("Patch of {}", s.item.proposal.id), text })
+                Some(Effect::Show { title: format!("Patch of {}", s.id()), text })
             }),
             CommandId::Copy => self.copy().map(Effect::Copy),
             _ => None,
@@ -282,8 +253,18 @@ impl Pane for Actions {
             CommandId::Approve if self.arrived.is_some_and(|at| ctx.now - at < LOOK_FIRST) => {
                 Some("look first: it came up just now".into())
             }
+            CommandId::Approve if !self.marks.is_empty() && self.detail.is_none() => {
+                marks::why_not(&self.chosen(), ctx.world, ctx.now, ctx.focused)
+            }
             CommandId::Approve => on(&|s| gate::approve(s, ctx.world, ctx.now, ctx.focused)),
+            CommandId::Reject | CommandId::Snooze if !self.marks.is_empty() && self.detail.is_none() => {
+                self.chosen().into_iter().find_map(|s| gate::reject(s, ctx.world))
+            }
             CommandId::Reject | CommandId::Snooze => on(&|s| gate::reject(s, ctx.world)),
+            CommandId::Adjust => on(&|s| gate::adjust(s, ctx.world, ctx.now, ctx.focused)),
+            CommandId::MarkAction if self.detail.is_some() => Some("close the action first".into()),
+            CommandId::MarkAction if matches!(self.cursor.key(), Some(Key::Head(_))) => None,
+            CommandId::MarkAction => on(&|s| gate::reject(s, ctx.world)),
             CommandId::Revert => on(&|s| gate::revert(s, ctx.world, ctx.focused)),
             CommandId::Export => {
                 on(&|s| ask::export(&s.item.proposal).is_none().then(|| "there is no patch in it".into()))
@@ -292,10 +273,14 @@ impl Pane for Actions {
                 on(&|s| (!s.changed()).then(|| "the action is open already".into()))
             }
             CommandId::Open | CommandId::Copy => on(&|_| None),
-            CommandId::Sort | CommandId::SortReverse | CommandId::Ended if self.detail.is_some() => {
+            CommandId::Sort | CommandId::SortReverse | CommandId::Ended | CommandId::GroupActions
+                if self.detail.is_some() =>
+            {
                 Some("close the action first".into())
             }
-            CommandId::Back if self.detail.is_none() && self.filter.is_empty() => Some("nothing to step out of".into()),
+            CommandId::Back if self.detail.is_none() && self.rows.filter.is_empty() && self.marks.is_empty() => {
+                Some("nothing to step out of".into())
+            }
             _ => None,
         }
     }
@@ -307,22 +292,12 @@ impl Pane for Actions {
             lines.draw(buf, ctx.theme, area, &format!("Action {}", shown.item.proposal.id), scroll, ctx.focused);
             return;
         }
-        let waiting = self.rows.iter().filter(|r| r.item.pending() && !r.gone).count();
-        let hidden = self.rows.len() - self.entries.iter().filter(|e| **e != Entry::New).count();
-        let mut title = format!("Queue: {waiting} waiting");
-        if hidden > 0 {
-            title = format!("{title}, {hidden} hidden");
-        }
-        let note = if self.filter.is_empty() {
-            self.cursor.position(self.entries.len())
-        } else {
-            format!("filter {}, {}", self.filter.source(), self.cursor.position(self.entries.len()))
-        };
-        rule(buf, ctx.theme, area, &title, &note, ctx.focused);
+        let rows = &self.rows;
+        rule(buf, ctx.theme, area, &self.title(), &self.note(), ctx.focused);
         let table = Table {
             columns: &list::COLUMNS,
-            sort: Some((SORTS[self.sort], self.reverse)),
-            empty: if self.rows.is_empty() {
+            sort: Some((SORTS[rows.sort], rows.reverse)),
+            empty: if rows.all.is_empty() {
                 "nothing was proposed yet"
             } else {
                 "every action is hidden by the filter, or because it has ended"
@@ -330,9 +305,9 @@ impl Pane for Actions {
             theme: ctx.theme,
         };
         let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-        let new = self.entries.iter().skip_while(|e| **e != Entry::New).skip(1).count();
-        table.draw(buf, body, &self.cursor, self.entries.len(), |i| match &self.entries[i] {
-            Entry::Item(r) => list::row(&self.rows[*r], ctx),
+        let new = rows.entries.iter().skip_while(|e| **e != Entry::New).skip(1).count();
+        table.draw(buf, body, &self.cursor, rows.entries.len(), |i| match &rows.entries[i] {
+            Entry::Item(r) => list::row(&rows.all[*r], self.marks.has(rows.all[*r].id()), ctx),
             Entry::New => {
                 vec![
                     Cell::new(format!("{new} new"), Role::Title),
@@ -340,6 +315,10 @@ impl Pane for Actions {
                     Cell::muted("below"),
                     Cell::muted("came in while you were reading this list"),
                 ]
+            }
+            Entry::Head(name) => {
+                let n = rows.shown(Some(name)).count();
+                vec![Cell::new(format!("{n} of"), Role::Title), Cell::muted(""), Cell::new(&**name, Role::Title)]
             }
         });
     }
@@ -353,11 +332,11 @@ impl Pane for Actions {
 
     /// None while a detail is open: it is not filtered, and stepping back closes it first.
     fn filter(&self) -> &str {
-        if self.detail.is_some() { "" } else { self.filter.source() }
+        if self.detail.is_some() { "" } else { self.rows.filter.source() }
     }
 
     fn set_filter(&mut self, filter: String, _: &Ctx) {
-        self.filter = Filter::parse(&filter);
+        self.rows.filter = Filter::parse(&filter);
         self.regroup();
     }
 
@@ -368,16 +347,16 @@ impl Pane for Actions {
         }
         self.world = Some(ctx.world.clone());
         self.arrived = Some(ctx.now);
-        self.filter = Filter::default();
-        self.hide_ended = false;
-        self.cursor.select(Some(id.clone()));
+        self.rows.filter = Filter::default();
+        self.rows.hide_ended = false;
+        self.cursor.select(Key::Item(id.clone()));
         self.regroup();
         self.open();
         true
     }
 
     fn copy(&self) -> Option<String> {
-        let shown = self.selected()?;
-        Some(shown.item.proposal.id.to_string())
+        let ids: Vec<String> = self.chosen().iter().map(|s| s.id().to_string()).collect();
+        (!ids.is_empty()).then(|| ids.join("\n"))
     }
 }

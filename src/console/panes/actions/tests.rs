@@ -4,7 +4,9 @@ use super::super::fixtures::{ago, ctx, item, now, proposal, troubled, unicode};
 use super::super::tests::draw;
 use super::*;
 use crate::autopilot::world::{Brakes, Command};
-use crate::model::action::{ActionState, Verdict};
+use crate::model::action::{ActionState, QueueItem, Verdict};
+use crate::autopilot::world;
+use rows::Group;
 use crate::model::mode::Mode;
 use crate::model::plan::Risk;
 
@@ -19,13 +21,18 @@ fn opened(world: &Arc<World>) -> Actions {
 }
 
 fn ids(pane: &Actions) -> Vec<String> {
-    (0..pane.entries.len()).map(|i| pane.key_at(i).map_or("-- new --".into(), |k| k.to_string())).collect()
+    let word = |key| match key {
+        Key::Item(id) => id.to_string(),
+        Key::New => "-- new --".to_owned(),
+        Key::Head(name) => format!("[{name}]"),
+    };
+    (0..pane.rows.entries.len()).map(|i| word(pane.rows.key(i))).collect()
 }
 
 /// Puts the cursor on the first proposal of a class.
 fn select(pane: &mut Actions, class: &str) {
-    let place = pane.rows.iter().find(|r| r.item.pending() && r.item.proposal.fault.class() == class).unwrap();
-    pane.cursor.select(Some(place.item.proposal.id.clone()));
+    let place = pane.rows.all.iter().find(|r| r.item.pending() && r.item.proposal.fault.class() == class).unwrap();
+    pane.cursor.select(Key::Item(place.id().clone()));
     pane.seek();
 }
 
@@ -81,7 +88,7 @@ fn rows_do_not_move_while_the_queue_has_the_focus() {
     assert!(text.contains("1 new") && text.contains("gone") && text.contains("effective"), "{text}");
     pane.step(Motion::Bottom);
     pane.step(Motion::Up);
-    assert_ne!(pane.cursor.key(), Some(&None), "the line is no row");
+    assert_ne!(pane.cursor.key(), Some(&Key::New), "the line is no row");
     pane.sync(&ctx(&changed, &theme, false));
     assert!(!ids(&pane).contains(&"-- new --".to_owned()), "in order again once nobody looks");
     assert_eq!(ids(&pane).len(), changed.queue.len());
@@ -214,7 +221,7 @@ fn only_what_was_applied_can_be_reverted_and_it_asks_first() {
     let c = ctx(&world, &theme, true);
     let mut pane = opened(&world);
     let verifying = world.queue.iter().find(|i| i.state.word() == "verifying").unwrap();
-    pane.cursor.select(Some(verifying.proposal.id.clone()));
+    pane.cursor.select(Key::Item(verifying.proposal.id.clone()));
     pane.seek();
     assert_eq!(pane.why_not(CommandId::Revert, &c), None);
     match &pane.run(CommandId::Revert, &c)[..] {
@@ -257,4 +264,154 @@ fn going_to_an_action_opens_it() {
     assert!(pane.go(&Target::Action(id.clone()), &ctx(&world, &unicode(), true)));
     assert_eq!(pane.trail(), &*id);
     assert!(!pane.go(&Target::Action("nobody".into()), &ctx(&world, &unicode(), true)));
+}
+
+/// A queue in which every plan with steps is free to be approved, with these risks in turn.
+fn free_all(risks: &[Risk]) -> Arc<World> {
+    let mut risks = risks.iter().cycle();
+    with_queue(&troubled(), |queue| {
+        for i in queue.iter_mut().filter(|i| i.pending() && !i.proposal.plan.steps.is_empty()) {
+            let mut free = (**i).clone();
+            free.blocked.clear();
+            Arc::make_mut(&mut free.proposal).risk = *risks.next().unwrap();
+            *i = Arc::new(free);
+        }
+    })
+}
+
+/// Marks every row that can be marked, from the top.
+fn mark_all(pane: &mut Actions, c: &Ctx) -> Vec<ActionId> {
+    pane.run(CommandId::Top, c);
+    for _ in 0..pane.rows.entries.len() {
+        if pane.why_not(CommandId::MarkAction, c).is_none() {
+            pane.run(CommandId::MarkAction, c);
+        } else {
+            pane.run(CommandId::Down, c);
+        }
+    }
+    pane.marks.rows(&pane.rows).iter().map(|r| r.id().clone()).collect()
+}
+
+#[test]
+fn several_are_approved_by_one_question_that_lists_them_and_each_by_the_plan_that_was_seen() {
+    let world = free_all(&[Risk::Low]);
+    let (theme, mut pane) = (unicode(), opened(&world));
+    let c = ctx(&world, &theme, true);
+    let marked = mark_all(&mut pane, &c);
+    let advice = world.queue.iter().find(|i| i.pending() && i.proposal.plan.steps.is_empty()).unwrap();
+    assert!(marked.contains(&advice.proposal.id), "advice can be rejected, so it can be marked");
+    let why = pane.why_not(CommandId::Approve, &c).unwrap();
+    assert!(why.contains("advice") && why.contains("take its mark away"), "{why}");
+    pane.marks.toggle(std::slice::from_ref(&advice.proposal.id));
+    let blocked: Vec<ActionId> = pane
+        .chosen()
+        .iter()
+        .filter(|s| gate::approve_in_line(s, &world, now(), true).is_some())
+        .map(|s| s.id().clone())
+        .collect();
+    pane.marks.toggle(&blocked);
+    let left: Vec<ActionId> = pane.chosen().iter().map(|s| s.id().clone()).collect();
+    assert!(left.len() >= 2, "{left:?}");
+    // What the filter hides is approved, too, and counted wherever the number is told.
+    pane.set_filter(left[0].to_string(), &c);
+    let text = draw(&pane, &world, &theme, (110, 12));
+    assert!(text.contains(&format!("{} marked, {} of them hidden", left.len(), left.len() - 1)), "{text}");
+    assert_eq!(pane.why_not(CommandId::Approve, &c), None);
+    match &pane.run(CommandId::Approve, &c)[..] {
+        [Effect::Ask(q)] => {
+            assert_eq!(q.title, format!("Approve {} actions, {} of them hidden?", left.len(), left.len() - 1));
+            assert_eq!(q.risk, Risk::Medium, "several are always asked about, whatever their risk");
+            let plans = left
+                .iter()
+                .map(|id| world::Shown { id: id.clone(), hash: world.item(id).unwrap().proposal.hash.clone() })
+                .collect();
+            assert_eq!(*q.then, Effect::Send(Command::ApproveAll { plans }));
+            for id in &left {
+                let title = &*world.item(id).unwrap().proposal.title;
+                assert!(q.body.iter().any(|l| l.contains(title)), "{:?}", q.body);
+            }
+        }
+        other => panic!("{other:?}"),
+    }
+    match &pane.run(CommandId::Reject, &c)[..] {
+        [Effect::Prompt(p)] => {
+            assert!(p.label.contains("hidden"), "{}", p.label);
+            assert_eq!(p.purpose, Purpose::RejectReason(left.clone()));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(pane.run(CommandId::Snooze, &c).len(), left.len());
+    assert_eq!(pane.run(CommandId::Back, &c), vec![]);
+    assert!(pane.marks.is_empty(), "the first step back takes the marks away");
+}
+
+#[test]
+fn high_risk_is_never_approved_among_others() {
+    let world = free_all(&[Risk::High]);
+    let (theme, mut pane) = (unicode(), opened(&world));
+    let c = ctx(&world, &theme, true);
+    select(&mut pane, "oom");
+    pane.run(CommandId::MarkAction, &c);
+    assert!(pane.why_not(CommandId::Approve, &c).unwrap().contains("high risk: it is approved alone"));
+}
+
+#[test]
+fn a_mark_goes_with_what_it_marked() {
+    let world = free_all(&[Risk::Low]);
+    let (theme, mut pane) = (unicode(), opened(&world));
+    select(&mut pane, "oom");
+    let id = pane.selected().unwrap().id().clone();
+    pane.run(CommandId::MarkAction, &ctx(&world, &theme, true));
+    assert!(pane.marks.has(&id));
+    let ended = with_queue(&world, |queue| {
+        let i = queue.iter_mut().find(|i| i.proposal.id == id).unwrap();
+        let mut done = (**i).clone();
+        done.state = ActionState::Superseded { why: "the trigger is gone".into() };
+        *i = Arc::new(done);
+    });
+    pane.sync(&ctx(&ended, &theme, true));
+    assert!(pane.marks.is_empty());
+}
+
+#[test]
+fn groups_have_heads_that_mark_all_of_them() {
+    let world = free_all(&[Risk::Low]);
+    let (theme, mut pane) = (unicode(), opened(&world));
+    let c = ctx(&world, &theme, true);
+    pane.run(CommandId::GroupActions, &c);
+    assert_eq!(pane.rows.group, Group::State);
+    let lines = ids(&pane);
+    assert!(lines.iter().any(|l| l == "[waiting]") && lines.iter().any(|l| l == "[ended]"), "{lines:?}");
+    pane.cursor.select(Key::Head("waiting".into()));
+    pane.seek();
+    assert_eq!(pane.why_not(CommandId::MarkAction, &c), None);
+    pane.run(CommandId::MarkAction, &c);
+    let waiting = world.queue.iter().filter(|i| i.pending() && !i.proposal.plan.steps.is_empty()).count();
+    assert_eq!(pane.marks.count(&pane.rows), (waiting, 0));
+    assert!(pane.why_not(CommandId::Open, &c).unwrap().contains("no action here"));
+    let text = draw(&pane, &world, &theme, (100, 20));
+    assert!(text.contains("by state") && text.contains("waiting"), "{text}");
+    for _ in 0..4 {
+        pane.run(CommandId::GroupActions, &c);
+    }
+    assert_eq!(pane.rows.group, Group::None);
+}
+
+#[test]
+fn another_value_is_asked_for_where_there_is_one_to_set() {
+    let world = free_all(&[Risk::Low]);
+    let (theme, mut pane) = (unicode(), opened(&world));
+    let c = ctx(&world, &theme, true);
+    select(&mut pane, "oom");
+    let p = pane.selected().unwrap().item.proposal.clone();
+    assert_eq!(pane.why_not(CommandId::Adjust, &c), None);
+    match &pane.run(CommandId::Adjust, &c)[..] {
+        [Effect::Prompt(prompt)] => {
+            assert_eq!(Some(&prompt.initial), p.adjustable().as_ref());
+            assert_eq!(prompt.purpose, Purpose::Adjust { id: p.id.clone(), hash: p.hash.clone() });
+        }
+        other => panic!("{other:?}"),
+    }
+    select(&mut pane, "missing-config");
+    assert!(pane.why_not(CommandId::Adjust, &c).unwrap().contains("nothing to set"));
 }

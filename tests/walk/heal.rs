@@ -75,11 +75,11 @@ fn a_value_is_set_by_hand_before_it_is_approved_and_undone_like_any_other() {
     open_action(&mut term, "ledger");
     term.wait("the diff", SHORT, |s| s.contains("228Mi"));
     // `i` asks for another value; what is no amount is refused and nothing changes.
-    term.keys("i");
+    press(&mut term, "i");
     term.wait("the prompt", SHORT, |s| s.contains("set instead"));
     term.keys("\x15much\r");
     term.wait("the refusal", SHORT, |s| s.contains("is not an amount of memory"));
-    term.keys("i");
+    press(&mut term, "i");
     term.keys("\x15300Mi\r");
     let item = rig.action(&config, "ledger-oom", LONG, |i| {
         state(i) == "proposed" && i["proposal"]["title"].as_str().is_some_and(|t| t.contains("to 300Mi"))

@@ -80,7 +80,11 @@ impl Engine {
     /// Forgets what waits in line: whoever changes what kansole may do decides anew.
     pub(super) fn clear_line(&mut self, why: &str, now: Timestamp) {
         if !self.line.is_empty() {
-            self.control.say(Level::Warning, format!("{} approved and waiting were let go: {why}", self.line.len()), now);
+            self.control.say(
+                Level::Warning,
+                format!("{} approved and waiting were let go: {why}", self.line.len()),
+                now,
+            );
             self.line.clear();
         }
     }

@@ -17,6 +17,7 @@ mod pipeline;
 mod planning;
 mod reasoning;
 mod record;
+pub mod replay;
 mod round;
 pub mod session;
 pub mod socket;

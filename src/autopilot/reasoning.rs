@@ -140,25 +140,17 @@ impl Engine {
         let news = Arc::new(news);
         let before = std::mem::replace(&mut self.reasoning.known, news.clone());
         for incident in news.open().filter(|c| before.open().all(|b| b.id != c.id)) {
-            self.write(Kind::IncidentOpened, None, subject(incident), payload(incident));
+            self.write(Kind::IncidentOpened, None, subject(incident), serde_json::json!(incident));
         }
         for b in before.open().filter(|b| news.open().all(|c| c.id != b.id)) {
             let incident = news.all.iter().find(|c| c.id == b.id).unwrap_or(b);
-            self.write(Kind::IncidentEnded, None, subject(incident), payload(incident));
+            self.write(Kind::IncidentEnded, None, subject(incident), serde_json::json!(incident));
         }
     }
 }
 
 fn subject(incident: &Incident) -> Option<String> {
     incident.affected.first().map(ToString::to_string)
-}
-
-fn payload(incident: &Incident) -> serde_json::Value {
-    serde_json::json!({
-        "id": incident.id, "title": incident.title, "since": incident.since, "ended": incident.ended, "causes": incident.causes,
-        "findings": incident.findings, "anomalies": incident.anomalies, "affected": incident.affected,
-        "would_tell": incident.would_tell, "recommendation": incident.recommendation,
-    })
 }
 
 #[cfg(test)]

@@ -135,12 +135,10 @@ impl Engine {
         let before: BTreeSet<FindingId> = self.findings.iter().map(|f| f.id.clone()).collect();
         let after: BTreeSet<FindingId> = found.iter().map(|f| f.id.clone()).collect();
         for f in found.iter().filter(|f| !before.contains(&f.id)) {
-            self.write(
-                Kind::FindingOpened,
-                None,
-                Some(f.subject.to_string()),
-                serde_json::json!({ "id": f.id, "class": f.fault.class(), "title": f.title, "severity": f.severity, "evidence": f.evidence }),
-            );
+            // All of it: the past can be shown again from what is written down.
+            let mut payload = serde_json::json!(f);
+            payload["class"] = f.fault.class().into();
+            self.write(Kind::FindingOpened, None, Some(f.subject.to_string()), payload);
         }
         let known = self.findings.clone();
         for id in before.difference(&after) {
@@ -221,7 +219,9 @@ impl Engine {
         let set = &self.options.settings.plan;
         let wanted = self.planning.wanted(id).cloned();
         let by_hand = wanted.as_ref().and_then(|w| {
-            crate::plan::adjust(&finding, &snapshot, &dossier, &self.history, set, now, &w.value).map(|p| w.mark(p)).ok()
+            crate::plan::adjust(&finding, &snapshot, &dossier, &self.history, set, now, &w.value)
+                .map(|p| w.mark(p))
+                .ok()
         });
         if wanted.is_some() && by_hand.is_none() {
             // The cluster moved, and what was set does not fit any more: the planner's own plan says what does.

@@ -133,17 +133,14 @@ impl Engine {
         let news = Arc::new(news);
         let before = std::mem::replace(&mut self.watching.known, news.clone());
         for i in news.open().filter(|i| before.open().all(|b| b.id != i.id)) {
-            let payload = serde_json::json!({
-                "id": i.id, "class": i.class, "title": i.title, "severity": i.severity, "score": i.score,
-                "since": i.since, "evidence": i.evidence, "changes": i.changes,
-            });
-            self.write(Kind::AnomalyOpened, None, Some(i.key.to_string()), payload);
+            self.write(Kind::AnomalyOpened, None, Some(i.key.to_string()), serde_json::json!(i));
         }
         for b in before.open().filter(|b| news.open().all(|i| i.id != b.id)) {
             let now: Option<&Arc<Anomaly>> = news.all.iter().find(|i| i.id == b.id);
             let why = now.and_then(|i| i.ended).map_or("the workload is gone", |(_, why)| why.words());
             let i = now.unwrap_or(b);
-            let payload = serde_json::json!({ "id": i.id, "class": i.class, "title": i.title, "why": why });
+            let mut payload = serde_json::json!(i);
+            payload["why"] = why.into();
             self.write(Kind::AnomalyEnded, None, Some(i.key.to_string()), payload);
         }
     }

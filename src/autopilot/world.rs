@@ -31,6 +31,15 @@ pub enum Link {
     },
     /// A client exists; how fresh the data is, the snapshot tells.
     Connected,
+    /// Not connected: the past is shown, from the journal.
+    Replay {
+        /// Which part of it.
+        of: Arc<str>,
+        /// How many times as fast as it was.
+        speed: f64,
+        /// It stands still.
+        paused: bool,
+    },
     /// No client could be made: place and remedy.
     Broken {
         /// What to show.

@@ -342,6 +342,39 @@ pub enum JournalCmd {
     Verify(FormatArgs),
     /// Everything as JSON lines.
     Export,
+    /// The console on what the journal holds: an incident, an action or a session once more, at any speed. P pauses, S goes on by
+    /// one entry, ctrl-r begins again; nothing can be done in it.
+    Replay(ReplayArgs),
+}
+
+/// Flags of `journal replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// This incident, by its id in `journal list`'s incident_opened.
+    #[arg(long, group = "part")]
+    pub incident: Option<String>,
+    /// This action, with the finding it answers.
+    #[arg(long, group = "part")]
+    pub action: Option<String>,
+    /// From this entry on.
+    #[arg(long, group = "part")]
+    pub from: Option<u64>,
+    /// Up to this entry.
+    #[arg(long, requires = "from")]
+    pub to: Option<u64>,
+    /// How many times as fast as it was. Where nothing was written down for long, it jumps.
+    #[arg(long, default_value_t = 10.0, value_parser = replay_speed)]
+    pub speed: f64,
+    /// This journal instead of the cluster's: no cluster is asked for anything.
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+}
+
+fn replay_speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if (0.01..=100_000.0).contains(&x) => Ok(x),
+        _ => Err("a number from 0.01 to 100000".into()),
+    }
 }
 
 /// Flags of `keys`.

@@ -2,6 +2,8 @@
 
 use super::args::Cli;
 use super::{Done, look, options, runtime, settings};
+use crate::autopilot::handle::LoopHandle;
+use crate::autopilot::replay::{self, Clock, Reel};
 use crate::autopilot::{JournalUse, Options, spawn};
 use crate::config::dirs::Dirs;
 use crate::config::load::Loaded;
@@ -30,12 +32,31 @@ pub(super) fn open(
     demo: Option<Arc<dyn Director>>,
     runtime: Runtime,
 ) -> Done {
-    let (caps, look) = look(&loaded, &dirs)?;
     let drawn = CancellationToken::new();
     options.hold = Some(drawn.clone());
+    show(cli, loaded, dirs, demo, drawn, runtime, || spawn(options).0)
+}
+
+/// Opens the console on the past.
+pub(super) fn replay(cli: &Cli, reel: Reel, clock: Arc<Clock>) -> Done {
+    let (loaded, dirs) = settings(cli)?;
+    show(cli, loaded, dirs, None, CancellationToken::new(), runtime()?, || replay::spawn(reel, clock).0)
+}
+
+/// Opens the console on a loop.
+fn show(
+    cli: &Cli,
+    loaded: Loaded,
+    dirs: Dirs,
+    demo: Option<Arc<dyn Director>>,
+    drawn: CancellationToken,
+    runtime: Runtime,
+    begin: impl FnOnce() -> LoopHandle,
+) -> Done {
+    let (caps, look) = look(&loaded, &dirs)?;
     log_to_file(&dirs.state);
     let result = runtime.block_on(async {
-        let (handle, _task) = spawn(options);
+        let handle = begin();
         let panes = all_panes(&look);
         console(Start { handle, panes, loaded, flags: cli.overrides(), dirs, caps, look, demo, drawn }).await
     });

@@ -1,19 +1,25 @@
 //! `kansole journal`: what was decided and done, read from the file, whether or not kansole runs.
 
-use super::args::{Cli, JournalCmd};
+use super::args::{Cli, JournalCmd, ReplayArgs};
 use super::{Done, Failure, either, print, table};
+use crate::autopilot::replay::{Clock, Part, Reel};
 use crate::knowledge::journal::Journal;
 use crate::knowledge::outcomes::Report;
 use crate::model::journal::Entry;
+use crate::model::time;
+use std::sync::Arc;
 
 /// Actions that the report rests on at most, the newest.
 const OUTCOMES: usize = 10_000;
 
 pub(super) fn run(cli: &Cli, cmd: &JournalCmd) -> Done {
-    let path = super::actions::dir(cli)?.join("journal.db");
+    let path = match cmd {
+        JournalCmd::Replay(ReplayArgs { file: Some(file), .. }) => file.clone(),
+        _ => super::actions::dir(cli)?.join("journal.db"),
+    };
     if !path.exists() {
         return Err(Failure::Failed(anyhow::anyhow!(
-            "there is no journal for this cluster yet: {} does not exist",
+            "there is no journal here yet: {} does not exist",
             path.display()
         )));
     }
@@ -48,7 +54,22 @@ pub(super) fn run(cli: &Cli, cmd: &JournalCmd) -> Done {
             journal.export(&mut text)?;
             print(&String::from_utf8_lossy(&text))
         }
+        JournalCmd::Replay(args) => replay(cli, &journal, args),
     }
+}
+
+fn replay(cli: &Cli, journal: &Journal, args: &ReplayArgs) -> Done {
+    let part = match args {
+        ReplayArgs { incident: Some(id), .. } => Part::Incident(id.clone()),
+        ReplayArgs { action: Some(id), .. } => Part::Action(id.clone()),
+        ReplayArgs { from: Some(from), to, .. } => Part::Entries(*from, *to),
+        _ => Part::LastSession,
+    };
+    let reel = Reel::of(journal, &part).map_err(|e| Failure::Failed(e.into()))?;
+    let clock = Arc::new(Clock::new(reel.begins(), args.speed));
+    let lent = clock.clone();
+    time::live_by(move || lent.now(), args.speed);
+    super::console::replay(cli, reel, clock)
 }
 
 fn list(entries: &[Entry]) -> String {

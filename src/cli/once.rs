@@ -52,7 +52,9 @@ pub(super) async fn first_picture(handle: &mut LoopHandle, limit: Duration) -> R
     match &world.link {
         Link::Connected => Ok(world),
         Link::Broken { why, .. } => Err(Failure::Connect(anyhow::anyhow!("{why}"))),
-        Link::Connecting { .. } => Err(Failure::Connect(anyhow::anyhow!("no answer within {} s", limit.as_secs()))),
+        Link::Connecting { .. } | Link::Replay { .. } => {
+            Err(Failure::Connect(anyhow::anyhow!("no answer within {} s", limit.as_secs())))
+        }
     }
 }
 

@@ -79,6 +79,10 @@ fn context(model: &Model) -> &str {
 /// The mode's word, why it stands still, and its colour. The strongest brake is named.
 fn mode(model: &Model) -> (&'static str, String, Role) {
     let brakes = &model.world.brakes;
+    if let Link::Replay { of, speed, paused } = &model.world.link {
+        let word = if *paused { "REPLAY PAUSED" } else { "REPLAY" };
+        return (word, format!("{of}, {speed}x, {}", model.now.format("%d %b %H:%M:%S UTC")), Role::ModeObserve);
+    }
     let text = |t: &Option<std::sync::Arc<str>>| t.as_deref().unwrap_or_default().to_owned();
     if model.ending {
         return ("ENDING", String::new(), Role::ModeManual);
@@ -112,7 +116,7 @@ fn shape(word: &str, theme: &Theme) -> &'static str {
     let (unicode, ascii) = match word {
         "OBSERVE" => ("○", "o"),
         "READ-ONLY" => ("□", "-"),
-        "STEP" => ("▷", ">"),
+        "STEP" | "REPLAY" => ("▷", ">"),
         "AUTO" => ("◆", "*"),
         "AUTO PAUSED" => ("◇", "="),
         "AUTO HELD" => ("▲", "!"),
@@ -130,7 +134,7 @@ fn link(model: &Model) -> Option<Span<'static>> {
         Link::Connected if matches!(model.world.snapshot.api.state, SourceState::Failed { .. }) => {
             Some(Span::styled(" DISCONNECTED ", theme.style(Role::Critical)))
         }
-        Link::Connected => None,
+        Link::Connected | Link::Replay { .. } => None,
     }
 }
 

@@ -13,6 +13,11 @@ use crate::model::time::age;
 /// Why a global command cannot run now.
 pub fn why_not(model: &Model, id: CommandId) -> Option<String> {
     let world = &model.world;
+    if let Link::Replay { .. } = world.link {
+        let time = matches!(id, CommandId::Pause | CommandId::Step | CommandId::Refresh);
+        let looks = id.spec().danger == Danger::None && !matches!(id, CommandId::Contexts | CommandId::Namespaces);
+        return (!time && !looks).then(|| "this is a replay: nothing can be done in the past".to_owned());
+    }
     match id {
         CommandId::Overview
         | CommandId::Workloads
@@ -221,6 +226,9 @@ fn set_mode(model: &Model, mode: Mode) -> Effect {
 
 /// Pausing is one key; resuming is asked.
 fn pause(model: &Model) -> Vec<Effect> {
+    if let Link::Replay { paused, .. } = model.world.link {
+        return vec![Effect::Send(Command::Pause { on: !paused })];
+    }
     if !model.world.brakes.paused {
         return vec![Effect::Send(Command::Pause { on: true })];
     }

@@ -13,6 +13,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// Key in an entry's payload under which the state is kept that the action came to: with it the past can be shown again.
+pub const ITEM_STATE: &str = "state_then";
+
 /// Why a journal cannot be opened or read, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
@@ -263,6 +266,7 @@ fn insert(tx: &Transaction<'_>, record: &Record, stored: Option<&Stored>) -> rus
             payload = if payload.is_null() { json!({}) } else { json!({ "value": payload }) };
         }
         payload[ITEM_DIGEST] = chain::item_digest(&s.state, &s.item).into();
+        payload[ITEM_STATE] = serde_json::from_str(&s.state).unwrap_or(Value::Null);
         // The chain finds the item through the entry's action, so the two must agree.
         action = Some(s.id.clone());
     }

@@ -99,6 +99,15 @@ fn a_value_is_set_by_hand_before_it_is_approved_and_undone_like_any_other() {
     assert_eq!(rig.memory_limit("ledger"), "128Mi");
     quit(term);
     rig.delete(&["deploy/ledger"]);
+    // The same once more, from the journal, in the same panes: nothing can be done in it.
+    let args = rig.args(&config, &["journal", "replay", "--action", &id, "--speed", "1000"]);
+    let mut term = super::Term::start(&args, &[], 140, 40);
+    term.wait("the replay", SHORT, |s| s.contains("REPLAY") && s.contains(&format!("action {id}")));
+    term.keys("4");
+    term.wait("the end of it", LONG, |s| s.contains("REPLAY PAUSED") && s.contains("reverted"));
+    press(&mut term, "K");
+    term.wait("the refusal", SHORT, |s| s.contains("this is a replay"));
+    quit(term);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Why an action may not be approved, rejected or reverted from here. The loop's guard asks again.
 
 use super::rows::Shown;
-use crate::autopilot::world::World;
+use crate::autopilot::world::{Link, World};
 use crate::model::action::ActionState;
 use crate::model::mode::Mode;
 use crate::model::plan::Inverse;
@@ -10,6 +10,9 @@ use crate::model::time::{Timestamp, age};
 /// What stops every write, if anything does.
 fn stopped(world: &World) -> Option<String> {
     let b = &world.brakes;
+    if let Link::Replay { .. } = world.link {
+        return Some("this is a replay: nothing can be done in the past".into());
+    }
     if let Some(by) = &b.killed {
         return Some(format!("the kill switch is on ({by})"));
     }
@@ -79,6 +82,9 @@ pub fn reject(shown: &Shown, world: &World) -> Option<String> {
     }
     if !shown.item.pending() {
         return Some(format!("it does not wait for a decision: it is {}", shown.item.state.word()));
+    }
+    if let Link::Replay { .. } = world.link {
+        return stopped(world);
     }
     world.brakes.read_only.as_ref().map(|why| format!("read-only: {why}"))
 }

@@ -70,7 +70,8 @@ pub fn row<'a>(shown: &'a Shown, marked: bool, ctx: &Ctx) -> Vec<Cell<'a>> {
     } else {
         Cell::new(item.state.word(), state_role(&item.state))
     };
-    let state = if marked { Cell::new(format!("{} {}", ctx.theme.glyphs.good, state.text), Role::Match) } else { state };
+    let state =
+        if marked { Cell::new(format!("{} {}", ctx.theme.glyphs.good, state.text), Role::Match) } else { state };
     let (word, role) = show::risk(p.risk);
     let left = match &item.state {
         ActionState::Verifying { until, .. } => short(until.signed_duration_since(ctx.now)),

@@ -3,12 +3,12 @@
 use super::super::fixtures::{ago, ctx, item, now, proposal, troubled, unicode};
 use super::super::tests::draw;
 use super::*;
+use crate::autopilot::world;
 use crate::autopilot::world::{Brakes, Command};
 use crate::model::action::{ActionState, QueueItem, Verdict};
-use crate::autopilot::world;
-use rows::Group;
 use crate::model::mode::Mode;
 use crate::model::plan::Risk;
+use rows::Group;
 
 /// A pane that has the focus and has seen the world once.
 fn opened(world: &Arc<World>) -> Actions {

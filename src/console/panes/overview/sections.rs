@@ -26,6 +26,7 @@ pub fn nothing_found(world: &World, filtered: bool) -> String {
     match (&world.link, world.last_round) {
         (Link::Connecting { context }, _) => format!("connecting to {context}: nothing is known yet"),
         (Link::Broken { why, .. }, _) => format!("not connected: {why}"),
+        (Link::Replay { .. }, _) => "nothing was found at this time".into(),
         (Link::Connected, None) => "no round of the loop has finished yet".into(),
         (Link::Connected, Some(_)) if world.mode == Mode::Step && !analyzed(world) => {
             "nothing was analyzed yet: each phase waits for your step".into()
@@ -162,6 +163,12 @@ fn mode(world: &World) -> Vec<Chip> {
     let mut chips: Vec<Chip> = Vec::new();
     match &world.link {
         Link::Connected => {}
+        Link::Replay { of, .. } => {
+            chips.push(vec![
+                ("REPLAY ".into(), Role::ModeObserve),
+                (format!("{of}: the past, from the journal"), Role::Text),
+            ]);
+        }
         Link::Connecting { context } => chips.push(vec![(format!("connecting to {context}"), Role::Warning)]),
         Link::Broken { why, retry } => {
             let again =

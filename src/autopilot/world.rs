@@ -4,6 +4,7 @@ use crate::config::settings::{self, Slo};
 use crate::model::action::QueueItem;
 use crate::model::anomaly::Anomalies;
 use crate::model::authority::{LeaseView, Standing};
+use crate::model::browse;
 use crate::model::failure::Failures;
 use crate::model::finding::Finding;
 use crate::model::incident::Incidents;
@@ -314,6 +315,12 @@ pub enum Detail {
     Query(query::Query),
     /// Names that an expression may use.
     Words(query::Wanted),
+    /// Every kind that this cluster lists.
+    Kinds(Arc<str>),
+    /// Objects of one kind.
+    List(browse::Ask),
+    /// An object in words, with its events.
+    Describe(ObjectRef),
 }
 
 /// What a request for details gave.
@@ -327,4 +334,8 @@ pub enum Full {
     Query(Result<query::Answer, query::Fault>),
     /// Names for expressions.
     Words(query::Words),
+    /// Kinds.
+    Kinds(Vec<browse::Kind>),
+    /// Objects.
+    Listed(browse::Listed),
 }

@@ -7,7 +7,7 @@ use super::layers::{Env, Layer};
 use super::look::Look;
 use super::pane::{Ctx, Pane};
 use super::promql::Vocabulary;
-use crate::autopilot::world::{CommandResult, Detail, Level, Message, World};
+use crate::autopilot::world::{CommandResult, Detail, Full, Level, Message, World};
 use crate::config::chord::Chord;
 use crate::model::demo::Director;
 use crate::model::query::{Answer, Fault, Query, Words};
@@ -49,6 +49,8 @@ pub enum Msg {
     Path(Arc<Trace>, TracePath),
     /// What came of an expression.
     Answered(Query, Result<Answer, Fault>),
+    /// What came of kinds or a list that a pane asked for.
+    Listed(Detail, Result<Full, String>),
     /// Names for completion.
     Words(Words),
     /// Theme and keymap were loaded again, or why not.

@@ -19,12 +19,13 @@ pub enum PaneId {
     Traces,
     Map,
     Promql,
+    Resources,
     Help,
 }
 
 impl PaneId {
     /// All panes in the order of their number keys.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Overview,
         Self::Workloads,
         Self::Metrics,
@@ -34,6 +35,7 @@ impl PaneId {
         Self::Traces,
         Self::Map,
         Self::Promql,
+        Self::Resources,
         Self::Help,
     ];
 
@@ -49,6 +51,7 @@ impl PaneId {
             Self::Traces => "traces",
             Self::Map => "map",
             Self::Promql => "promql",
+            Self::Resources => "resources",
             Self::Help => "help",
         }
     }
@@ -121,6 +124,7 @@ commands! {
     Traces "traces" "traces" ["7"] Scope::Global, None, "Requests across services: which were slow or failed, and why.";
     Map "map" "map" ["8"] Scope::Global, None, "Which service calls which, and how it goes.";
     Promql "promql" "promql" ["9"] Scope::Global, None, "Ask Prometheus anything: a table or a chart of an expression.";
+    Resources "resources" "resources" ["R"] Scope::Global, None, "Any kind of object, as the server itself lists it.";
     NextPane "next-pane" "next" ["tab"] Scope::Global, None, "Focus the next pane.";
     PreviousPane "previous-pane" "previous" ["backtab"] Scope::Global, None, "Focus the previous pane.";
     Back "back" "back" ["esc"] Scope::Global, None, "Close the top layer or step out. Never approves anything.";
@@ -145,7 +149,7 @@ commands! {
     Top "top" "top" ["home", "g g"] Scope::List, None, "Move to the first line.";
     Bottom "bottom" "bottom" ["end", "G"] Scope::List, None, "Move to the last line.";
     Open "open" "open" ["enter", "l"] Scope::List, None, "Open what is under the cursor.";
-    Filter "filter" "filter" ["/"] Scope::List, None, "Show only lines that contain all words; !word excludes.";
+    Filter "filter" "filter" ["/"] Scope::List, None, "Show only lines that pass all words; !word, /regex/, ns:, health:, l:key=value and more.";
     Sort "sort" "sort" ["s"] Scope::List, None, "Sort by the next column.";
     SortReverse "sort-reverse" "reverse" ["o"] Scope::List, None, "Reverse the order.";
     Copy "copy" "copy" ["y"] Scope::List, None, "Copy what is under the cursor to your clipboard.";
@@ -203,6 +207,14 @@ commands! {
     QueryCrossEarlier "expression-values-earlier" "values" ["left", "h"] Scope::Pane(PaneId::Promql), None, "Tell the values at a moment of the chart; once more: earlier.";
     QueryCrossLater "expression-values-later" "values later" ["right"] Scope::Pane(PaneId::Promql), None, "Tell the values at a later moment of the chart.";
     QueryLog "expression-log-scale" "log scale" ["x"] Scope::Pane(PaneId::Promql), None, "Draw the chart on a logarithmic or a linear axis.";
+    ResourceYaml "resource-yaml" "yaml" ["Y"] Scope::Pane(PaneId::Resources), None, "Show the object as YAML.";
+    ResourceNamespace "resource-namespace" "namespace" ["n"] Scope::Pane(PaneId::Resources), None, "Choose the namespace that is listed, or all.";
+    ResourceOwner "resource-owner" "owner" ["O"] Scope::Pane(PaneId::Resources), None, "Go to what owns the object.";
+    ResourceWorkload "resource-workload" "workload" ["w"] Scope::Pane(PaneId::Resources), None, "Jump to it in Workloads: its pods, logs and charts.";
+    ResourceKinds "resource-kinds" "kinds" ["v"] Scope::Pane(PaneId::Resources), None, "List every kind that this cluster has.";
+    ResourceBack "resource-back" "back" ["["] Scope::Pane(PaneId::Resources), None, "Go back to the list before.";
+    ResourceForward "resource-forward" "forward" ["]"] Scope::Pane(PaneId::Resources), None, "Go forward to the list that was left.";
+    Mark "mark" "mark" ["space"] Scope::Pane(PaneId::Resources), None, "Mark the object or take its mark away; copying takes all marked names.";
     VerifyChain "verify" "verify" ["v"] Scope::Pane(PaneId::Journal), None, "Verify the hash chain of the journal.";
 }
 

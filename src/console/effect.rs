@@ -2,9 +2,10 @@
 
 use super::command::PaneId;
 use crate::autopilot::world::{Command, Detail, Level};
-use crate::model::object::{ObjectRef, WorkloadKey};
+use crate::model::object::{ObjectRef, Resource, WorkloadKey};
 use crate::model::plan::{ActionId, Risk};
 use crate::model::time::Timestamp;
+use std::sync::Arc;
 
 /// A wish of the user interface.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +71,17 @@ pub enum Effect {
     Quit,
 }
 
+/// Where objects are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In the namespace that was looked at last.
+    Here,
+    /// In all namespaces.
+    Everywhere,
+    /// In one namespace.
+    In(Arc<str>),
+}
+
 /// Something to jump to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
@@ -85,6 +97,15 @@ pub enum Target {
     Moment(WorkloadKey, Timestamp),
     /// Traces that pass a filter.
     Traces(String),
+    /// The list of a kind, and an object in it.
+    Listed {
+        /// Which kind.
+        resource: Resource,
+        /// Where.
+        place: Place,
+        /// What to point at.
+        name: Option<Arc<str>>,
+    },
     /// An expression for Prometheus.
     Expression(String),
 }

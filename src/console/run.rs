@@ -439,6 +439,7 @@ impl Shell {
 /// An answer to a request for details, as a message.
 fn fetched(detail: Detail, full: Result<Full, String>) -> Msg {
     match (detail, full) {
+        (detail @ (Detail::Kinds(_) | Detail::List(_)), full) => Msg::Listed(detail, full),
         (Detail::Path(trace), Ok(Full::Path(path))) => Msg::Path(trace, path),
         (detail, Ok(Full::Text(text))) => Msg::Fetched { detail, text: Ok(text) },
         (Detail::Query(query), Err(why)) => Msg::Answered(query, Err(Fault { why: why.into(), at: None })),

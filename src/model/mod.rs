@@ -4,6 +4,7 @@ pub mod action;
 pub mod anomaly;
 pub mod authority;
 pub mod bounds;
+pub mod browse;
 pub mod cluster;
 pub mod context;
 pub mod demo;

@@ -1,5 +1,6 @@
 //! Monitor: what is. Watches the cluster as slim rows and publishes immutable snapshots.
 
+pub mod browse;
 pub mod connect;
 pub mod detail;
 pub mod discovery;

@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod overview;
 pub mod predictions;
 pub mod promql;
+pub mod resources;
 pub mod show;
 #[cfg(test)]
 mod tests;
@@ -31,5 +32,6 @@ pub fn all() -> Vec<Box<dyn Pane>> {
         Box::new(traces::Traces::default()),
         Box::new(map::Map::default()),
         Box::new(promql::Promql::default()),
+        Box::new(resources::Resources::default()),
     ]
 }

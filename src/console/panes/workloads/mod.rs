@@ -49,7 +49,7 @@ pub struct Workloads {
     way: Vec<Step>,
     at: Step,
     rows: Vec<Place>,
-    columns: Vec<Column>,
+    columns: Vec<Column<'static>>,
     worst: Worst,
     counts: Counts,
     notes: Vec<(String, Role)>,

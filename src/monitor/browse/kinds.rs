@@ -18,8 +18,8 @@ const ACCEPT: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDis
 struct Groups {
     #[serde(default)]
     items: Vec<Group>,
-    #[serde(default)]
-    groups: Vec<OldGroup>,
+    #[serde(default, rename = "groups")]
+    old: Vec<OldGroup>,
     /// Of `/api`.
     #[serde(default)]
     versions: Vec<String>,
@@ -110,7 +110,7 @@ pub async fn kinds(client: &Client) -> Result<Vec<Kind>, Problem> {
         found.extend(old(client, "", version).await);
     }
     let all: Groups = get(client, "/apis", ACCEPT).await?;
-    for group in &all.groups {
+    for group in &all.old {
         found.extend(old(client, &group.name, &group.preferred_version.version).await);
     }
     for group in core.items.into_iter().chain(all.items) {

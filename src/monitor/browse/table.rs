@@ -6,7 +6,6 @@ use super::get;
 use crate::model::browse::{Ask, Column, Listed, Owner, Row};
 use crate::model::object::Resource;
 use crate::model::text::clean;
-use crate::model::time::Timestamp;
 use crate::monitor::problem::{Problem, Trouble};
 use chrono::{DateTime, Utc};
 use kube::Client;
@@ -187,7 +186,7 @@ fn row(cells: Vec<Box<str>>, object: Option<Partial>, ask: &Ask, name: Option<us
     Row {
         namespace: namespace.filter(|_| ask.resource.namespaced),
         name: of,
-        created: meta.creation_timestamp.map(Timestamp::from),
+        created: meta.creation_timestamp,
         labels: labels.iter().map(|(k, v)| clean(&format!("{k}={v}")).into()).collect(),
         owner,
         cells,

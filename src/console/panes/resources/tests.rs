@@ -8,7 +8,8 @@ use crate::console::caps::Depth;
 use crate::console::snapshot;
 use crate::console::testing::{look, type_keys};
 use crate::console::update::update;
-use crate::model::browse::{Column, Owner};
+use crate::model::browse::{Ask, Column, Owner, Row};
+use crate::model::object::ObjectRef;
 
 fn kind(resource: Resource, short: &str) -> Kind {
     let singular = resource.kind.to_lowercase().into();

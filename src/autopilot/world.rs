@@ -9,6 +9,7 @@ use crate::model::failure::Failures;
 use crate::model::finding::Finding;
 use crate::model::incident::Incidents;
 use crate::model::journal::Entry;
+use crate::model::logs;
 use crate::model::mode::{Mode, PhaseName};
 use crate::model::object::{ObjectRef, PodKey};
 use crate::model::pipeline::Pipeline;
@@ -21,6 +22,7 @@ use crate::model::time::Timestamp;
 use crate::model::trace::{Trace, TracePath};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// How the console is connected.
 #[derive(Debug, Clone, PartialEq)]
@@ -321,6 +323,18 @@ pub enum Detail {
     List(browse::Ask),
     /// An object in words, with its events.
     Describe(ObjectRef),
+    /// The log of a container as it is written. Its lines go where it says, until nobody takes them; the answer is empty.
+    Follow(logs::Ask, Lines),
+}
+
+/// Where the lines of a followed log go.
+#[derive(Debug, Clone)]
+pub struct Lines(pub mpsc::Sender<logs::Batch>);
+
+impl PartialEq for Lines {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.same_channel(&other.0)
+    }
 }
 
 /// What a request for details gave.

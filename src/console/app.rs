@@ -10,6 +10,7 @@ use super::promql::Vocabulary;
 use crate::autopilot::world::{CommandResult, Detail, Full, Level, Message, World};
 use crate::config::chord::Chord;
 use crate::model::demo::Director;
+use crate::model::logs::Batch;
 use crate::model::query::{Answer, Fault, Query, Words};
 use crate::model::text::clean;
 use crate::model::time::Timestamp;
@@ -51,6 +52,8 @@ pub enum Msg {
     Answered(Query, Result<Answer, Fault>),
     /// What came of kinds or a list that a pane asked for.
     Listed(Detail, Result<Full, String>),
+    /// What came of a log that is followed, by its id.
+    Logged(u64, Batch),
     /// Names for completion.
     Words(Words),
     /// Theme and keymap were loaded again, or why not.
@@ -245,6 +248,7 @@ pub fn outside(effect: &Effect) -> bool {
         effect,
         Effect::Send(_)
             | Effect::Fetch(_)
+            | Effect::Follow(_)
             | Effect::Copy(_)
             | Effect::Remember(_)
             | Effect::Play(_)

@@ -20,12 +20,13 @@ pub enum PaneId {
     Map,
     Promql,
     Resources,
+    Logs,
     Help,
 }
 
 impl PaneId {
     /// All panes in the order of their number keys.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Overview,
         Self::Workloads,
         Self::Metrics,
@@ -36,6 +37,7 @@ impl PaneId {
         Self::Map,
         Self::Promql,
         Self::Resources,
+        Self::Logs,
         Self::Help,
     ];
 
@@ -52,6 +54,7 @@ impl PaneId {
             Self::Map => "map",
             Self::Promql => "promql",
             Self::Resources => "resources",
+            Self::Logs => "logs",
             Self::Help => "help",
         }
     }
@@ -125,6 +128,7 @@ commands! {
     Map "map" "map" ["8"] Scope::Global, None, "Which service calls which, and how it goes.";
     Promql "promql" "promql" ["9"] Scope::Global, None, "Ask Prometheus anything: a table or a chart of an expression.";
     Resources "resources" "resources" ["R"] Scope::Global, None, "Any kind of object, as the server itself lists it.";
+    Logs "logs" "logs" ["F"] Scope::Global, None, "Logs that were opened, as they are written.";
     NextPane "next-pane" "next" ["tab"] Scope::Global, None, "Focus the next pane.";
     PreviousPane "previous-pane" "previous" ["backtab"] Scope::Global, None, "Focus the previous pane.";
     Back "back" "back" ["esc"] Scope::Global, None, "Close the top layer or step out. Never approves anything.";
@@ -158,7 +162,7 @@ commands! {
     GoWorkload "go-workload" "workload" ["w"] Scope::Pane(PaneId::Overview), None, "Jump to the workload of this finding.";
 
     Yaml "yaml" "yaml" ["Y"] Scope::Pane(PaneId::Workloads), None, "Show the object as YAML.";
-    Logs "logs" "logs" ["L"] Scope::Pane(PaneId::Workloads), None, "Show the last lines of the container's log.";
+    OpenLogs "open-logs" "logs" ["L"] Scope::Pane(PaneId::Workloads), None, "Follow the logs: of all pods of a workload, of all containers of a pod, or of one container.";
     PreviousLogs "previous-logs" "previous logs" ["V"] Scope::Pane(PaneId::Workloads), None, "Show the log of the instance before the last restart.";
     Events "events" "events" ["E"] Scope::Pane(PaneId::Workloads), None, "Show the events of the object.";
     Pipeline "pipeline" "why" ["W"] Scope::Pane(PaneId::Workloads), None, "Show what each stage of the pipeline decided about the workload, and why nothing happened.";
@@ -214,7 +218,17 @@ commands! {
     ResourceKinds "resource-kinds" "kinds" ["v"] Scope::Pane(PaneId::Resources), None, "List every kind that this cluster has.";
     ResourceBack "resource-back" "back" ["["] Scope::Pane(PaneId::Resources), None, "Go back to the list before.";
     ResourceForward "resource-forward" "forward" ["]"] Scope::Pane(PaneId::Resources), None, "Go forward to the list that was left.";
+    ResourceLogs "resource-logs" "logs" ["L"] Scope::Pane(PaneId::Resources), None, "Follow the logs of the pod or workload, or of all marked pods.";
     Mark "mark" "mark" ["space"] Scope::Pane(PaneId::Resources), None, "Mark the object or take its mark away; copying takes all marked names.";
+    LogFollow "log-follow" "follow" ["f"] Scope::Pane(PaneId::Logs), None, "Go to the newest line and stay there, or stand still here.";
+    LogSince "log-since" "since" ["b"] Scope::Pane(PaneId::Logs), None, "Choose from when on lines are read.";
+    LogOnly "log-only" "one container" ["n"] Scope::Pane(PaneId::Logs), None, "Show the lines of one container, or of all again.";
+    LogPrevious "log-previous" "before restart" ["V"] Scope::Pane(PaneId::Logs), None, "Read the instances before the last restart, or the present ones again.";
+    LogWrap "log-wrap" "wrap" ["w"] Scope::Pane(PaneId::Logs), None, "Break long lines, or cut them at the edge.";
+    LogFields "log-fields" "fields" ["x"] Scope::Pane(PaneId::Logs), None, "Show lines of JSON as level, message and fields, or as they were written.";
+    LogTimes "log-times" "times" ["t"] Scope::Pane(PaneId::Logs), None, "Show or hide the time of each line.";
+    LogLeft "log-left" "left" ["left", "h"] Scope::Pane(PaneId::Logs), None, "Show what stands further left in long lines.";
+    LogRight "log-right" "right" ["right"] Scope::Pane(PaneId::Logs), None, "Show what stands further right in long lines.";
     VerifyChain "verify" "verify" ["v"] Scope::Pane(PaneId::Journal), None, "Verify the hash chain of the journal.";
 }
 

@@ -5,6 +5,7 @@ use super::effect::{Effect, Target};
 use super::layers::palette::Entry;
 use super::theme::Theme;
 use crate::autopilot::world::{Detail, Full, World};
+use crate::model::logs::Batch;
 use crate::model::query::{Answer, Fault, Query};
 use crate::model::time::Timestamp;
 use crate::model::trace::{Trace, TracePath};
@@ -72,6 +73,11 @@ pub trait Pane {
 
     /// What came of kinds or a list that some pane asked for.
     fn found(&mut self, _of: &Detail, _full: &Result<Full, String>, _ctx: &Ctx) {}
+
+    /// What came of a log; given back if the pane does not follow it.
+    fn logged(&mut self, _id: u64, batch: Batch) -> Option<Batch> {
+        Some(batch)
+    }
 
     /// What the palette offers of it.
     fn entries(&self) -> Vec<Entry> {

@@ -23,7 +23,8 @@ pub fn why_not(model: &Model, id: CommandId) -> Option<String> {
         | CommandId::Traces
         | CommandId::Map
         | CommandId::Promql
-        | CommandId::Resources => {
+        | CommandId::Resources
+        | CommandId::Logs => {
             let name = id.spec().name;
             (!model.panes.iter().any(|p| p.id().as_str() == name)).then(|| "this console has no such pane".to_owned())
         }
@@ -68,6 +69,7 @@ pub fn run(model: &mut Model, id: CommandId) -> Vec<Effect> {
         CommandId::Map => go(PaneId::Map),
         CommandId::Promql => go(PaneId::Promql),
         CommandId::Resources => go(PaneId::Resources),
+        CommandId::Logs => go(PaneId::Logs),
         CommandId::NextPane => go(model.panes[(model.focus + 1) % model.panes.len()].id()),
         CommandId::PreviousPane => go(model.panes[(model.focus + model.panes.len() - 1) % model.panes.len()].id()),
         CommandId::Back => back(model),

@@ -71,6 +71,13 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             }
             model.dirty = true;
         }
+        Msg::Logged(id, batch) => {
+            let mut batch = Some(batch);
+            for pane in &mut model.panes {
+                batch = batch.and_then(|batch| pane.logged(id, batch));
+            }
+            model.dirty = true;
+        }
         Msg::Words(words) => {
             model.words.learn(words);
             model.dirty = true;

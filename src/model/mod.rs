@@ -15,6 +15,7 @@ pub mod finding;
 pub mod fixtures;
 pub mod incident;
 pub mod journal;
+pub mod logs;
 pub mod mode;
 pub mod object;
 pub mod ownership;

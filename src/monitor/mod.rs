@@ -11,6 +11,7 @@ pub mod intern;
 mod kubeconfig;
 pub mod lite;
 mod live;
+pub mod logs;
 pub mod metrics;
 pub mod problem;
 pub mod project;

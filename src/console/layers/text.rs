@@ -177,6 +177,7 @@ fn title(detail: &Detail, now: Timestamp) -> String {
         Detail::Words(_) => "names".to_owned(),
         Detail::Kinds(_) => "kinds".to_owned(),
         Detail::List(ask) => ask.resource.plural.to_string(),
+        Detail::Follow(ask, _) => format!("log of {}/{}", ask.pod.namespace, ask.pod.name),
         Detail::Path(trace) => format!("critical path of trace {}", trace.id),
     };
     format!("{what} · read {}", now.format("%H:%M:%S"))

@@ -5,6 +5,7 @@ pub mod actions;
 pub mod fixtures;
 pub mod health;
 pub mod journal;
+pub mod logs;
 pub mod map;
 pub mod metrics;
 pub mod overview;
@@ -33,5 +34,6 @@ pub fn all() -> Vec<Box<dyn Pane>> {
         Box::new(map::Map::default()),
         Box::new(promql::Promql::default()),
         Box::new(resources::Resources::default()),
+        Box::new(logs::Logs::default()),
     ]
 }

@@ -1,14 +1,14 @@
 //! What the pane does with its lists: shows them, goes back and forward, marks, and finds owners.
 
 use super::rows;
-use super::{EVERY, HISTORY, Key, Reading, Resources, SHARE, Show, Step};
+use super::{EVERY, HISTORY, Key, Reading, Resources, SHARE, Show, Step, known_to_workloads};
 use crate::autopilot::world::{Full, World};
 use crate::console::command::PaneId;
-use crate::console::effect::{Effect, Place, Target};
+use crate::console::effect::{Effect, LogsOf, Place, Target};
 use crate::console::pane::Ctx;
 use crate::console::widgets::cursor::Motion;
 use crate::model::browse::{Ask, Kind, Listed, Row};
-use crate::model::object::{ObjectRef, Resource};
+use crate::model::object::{ObjectRef, PodKey, Resource, WorkloadKey, WorkloadKind};
 use chrono::TimeDelta;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -120,6 +120,21 @@ impl Resources {
         let kind = kind.ok_or_else(|| format!("{} {} is of a kind that is not listed", owner.kind, owner.name))?;
         let place = row.namespace.clone().filter(|_| kind.resource.namespaced).map_or(Place::Here, Place::In);
         Ok(listed(kind.resource.clone(), place, Some(owner.name.clone())))
+    }
+
+    /// What leads to the logs of the marked pods, or of the pod or workload under the cursor.
+    pub(super) fn logs(&self) -> Option<Effect> {
+        let Show::Objects { resource, .. } = &self.at.show else { return None };
+        let of = if resource.kind == "Pod" && resource.group.is_empty() {
+            let pod = |(namespace, name): &Key| PodKey { namespace: namespace.clone(), name: name.clone() };
+            let marked: Vec<PodKey> = self.at.marks.iter().map(pod).collect();
+            LogsOf::Pods(if marked.is_empty() { vec![pod(&key(self.row()?))] } else { marked })
+        } else {
+            let row = self.row().filter(|_| known_to_workloads(resource) && resource.namespaced)?;
+            let kind = WorkloadKind::from_kind(&resource.kind);
+            LogsOf::Workload(WorkloadKey { namespace: row.namespace.clone()?, kind, name: row.name.clone() })
+        };
+        Some(Effect::Go(PaneId::Logs, Some(Target::Logs(of))))
     }
 
     pub(super) fn namespace_menu(&self) -> Option<Effect> {

@@ -250,6 +250,7 @@ impl Pane for Resources {
             CommandId::ResourceWorkload => {
                 self.object().map(|o| Effect::Go(PaneId::Workloads, Some(Target::Object(o))))
             }
+            CommandId::ResourceLogs => self.logs(),
             CommandId::ResourceNamespace => self.namespace_menu(),
             CommandId::ResourceKinds => {
                 self.show(Show::Kinds);
@@ -320,6 +321,7 @@ impl Pane for Resources {
                 }
                 _ => None,
             },
+            CommandId::ResourceLogs if self.logs().is_none() => Some("logs are of pods and of what runs pods".into()),
             CommandId::ResourceNamespace => match &self.at.show {
                 Show::Kinds => Some("choose a kind first".into()),
                 Show::Objects { resource, .. } if !resource.namespaced => {

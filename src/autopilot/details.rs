@@ -4,9 +4,11 @@
 use super::world::{Detail, Full};
 use crate::analyze::traces::critical::CriticalPath;
 use crate::analyze::traces::tree::Mended;
+use crate::model::time;
 use crate::model::trace::{PathStep, Trace, TracePath};
 use crate::monitor::detail::{self, DetailError, LogRequest};
 use crate::monitor::prometheus::{PromClient, adhoc};
+use crate::monitor::{self, browse};
 use futures::TryStreamExt as _;
 use kube::Client;
 use std::sync::Arc;
@@ -40,6 +42,26 @@ pub(super) fn answer(
             Detail::Logs { pod, container, previous, tail } => {
                 let container = container.map(|c| c.to_string());
                 log_text(&client, &LogRequest { pod, container, previous, tail, follow: false }).await
+            }
+            Detail::Describe(object) => browse::describe::describe(&client, &object, time::now()).await,
+            Detail::Kinds(_) => {
+                let kinds = browse::kinds::kinds(&client).await;
+                let _ = reply.send(kinds.map(Full::Kinds).map_err(|p| p.why));
+                return;
+            }
+            Detail::List(wanted) => {
+                let listed = browse::table::list(&client, &wanted).await;
+                let _ = reply.send(listed.map(Full::Listed).map_err(|p| p.why));
+                return;
+            }
+            Detail::Follow(ask, lines) => {
+                let _ = reply.send(Ok(Full::Text(String::new())));
+                let taken = lines.0.clone();
+                tokio::select! {
+                    () = taken.closed() => {}
+                    () = monitor::logs::follow(client, ask, lines.0) => {}
+                }
+                return;
             }
             Detail::Path(_) | Detail::Query(_) | Detail::Words(_) => return,
         };

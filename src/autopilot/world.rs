@@ -4,10 +4,12 @@ use crate::config::settings::{self, Slo};
 use crate::model::action::QueueItem;
 use crate::model::anomaly::Anomalies;
 use crate::model::authority::{LeaseView, Standing};
+use crate::model::browse;
 use crate::model::failure::Failures;
 use crate::model::finding::Finding;
 use crate::model::incident::Incidents;
 use crate::model::journal::Entry;
+use crate::model::logs;
 use crate::model::mode::{Mode, PhaseName};
 use crate::model::object::{ObjectRef, PodKey};
 use crate::model::pipeline::Pipeline;
@@ -20,6 +22,7 @@ use crate::model::time::Timestamp;
 use crate::model::trace::{Trace, TracePath};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// How the console is connected.
 #[derive(Debug, Clone, PartialEq)]
@@ -346,6 +349,24 @@ pub enum Detail {
     Query(query::Query),
     /// Names that an expression may use.
     Words(query::Wanted),
+    /// Every kind that this cluster lists.
+    Kinds(Arc<str>),
+    /// Objects of one kind.
+    List(browse::Ask),
+    /// An object in words, with its events.
+    Describe(ObjectRef),
+    /// The log of a container as it is written. Its lines go where it says, until nobody takes them; the answer is empty.
+    Follow(logs::Ask, Lines),
+}
+
+/// Where the lines of a followed log go.
+#[derive(Debug, Clone)]
+pub struct Lines(pub mpsc::Sender<logs::Batch>);
+
+impl PartialEq for Lines {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.same_channel(&other.0)
+    }
 }
 
 /// What a request for details gave.
@@ -359,4 +380,8 @@ pub enum Full {
     Query(Result<query::Answer, query::Fault>),
     /// Names for expressions.
     Words(query::Words),
+    /// Kinds.
+    Kinds(Vec<browse::Kind>),
+    /// Objects.
+    Listed(browse::Listed),
 }

@@ -7,9 +7,10 @@ use super::layers::{Env, Layer};
 use super::look::Look;
 use super::pane::{Ctx, Pane};
 use super::promql::Vocabulary;
-use crate::autopilot::world::{CommandResult, Detail, Level, Message, World};
+use crate::autopilot::world::{CommandResult, Detail, Full, Level, Message, World};
 use crate::config::chord::Chord;
 use crate::model::demo::Director;
+use crate::model::logs::Batch;
 use crate::model::query::{Answer, Fault, Query, Words};
 use crate::model::text::clean;
 use crate::model::time::Timestamp;
@@ -49,6 +50,10 @@ pub enum Msg {
     Path(Arc<Trace>, TracePath),
     /// What came of an expression.
     Answered(Query, Result<Answer, Fault>),
+    /// What came of kinds or a list that a pane asked for.
+    Listed(Detail, Result<Full, String>),
+    /// What came of a log that is followed, by its id.
+    Logged(u64, Batch),
     /// Names for completion.
     Words(Words),
     /// Theme and keymap were loaded again, or why not.
@@ -243,6 +248,7 @@ pub fn outside(effect: &Effect) -> bool {
         effect,
         Effect::Send(_)
             | Effect::Fetch(_)
+            | Effect::Follow(_)
             | Effect::Copy(_)
             | Effect::Remember(_)
             | Effect::Play(_)

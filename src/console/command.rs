@@ -19,12 +19,14 @@ pub enum PaneId {
     Traces,
     Map,
     Promql,
+    Resources,
+    Logs,
     Help,
 }
 
 impl PaneId {
     /// All panes in the order of their number keys.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Overview,
         Self::Workloads,
         Self::Metrics,
@@ -34,6 +36,8 @@ impl PaneId {
         Self::Traces,
         Self::Map,
         Self::Promql,
+        Self::Resources,
+        Self::Logs,
         Self::Help,
     ];
 
@@ -49,6 +53,8 @@ impl PaneId {
             Self::Traces => "traces",
             Self::Map => "map",
             Self::Promql => "promql",
+            Self::Resources => "resources",
+            Self::Logs => "logs",
             Self::Help => "help",
         }
     }
@@ -121,6 +127,8 @@ commands! {
     Traces "traces" "traces" ["7"] Scope::Global, None, "Requests across services: which were slow or failed, and why.";
     Map "map" "map" ["8"] Scope::Global, None, "Which service calls which, and how it goes.";
     Promql "promql" "promql" ["9"] Scope::Global, None, "Ask Prometheus anything: a table or a chart of an expression.";
+    Resources "resources" "resources" ["R"] Scope::Global, None, "Any kind of object, as the server itself lists it.";
+    Logs "logs" "logs" ["F"] Scope::Global, None, "Logs that were opened, as they are written.";
     NextPane "next-pane" "next" ["tab"] Scope::Global, None, "Focus the next pane.";
     PreviousPane "previous-pane" "previous" ["backtab"] Scope::Global, None, "Focus the previous pane.";
     Back "back" "back" ["esc"] Scope::Global, None, "Close the top layer or step out. Never approves anything.";
@@ -145,7 +153,7 @@ commands! {
     Top "top" "top" ["home", "g g"] Scope::List, None, "Move to the first line.";
     Bottom "bottom" "bottom" ["end", "G"] Scope::List, None, "Move to the last line.";
     Open "open" "open" ["enter", "l"] Scope::List, None, "Open what is under the cursor.";
-    Filter "filter" "filter" ["/"] Scope::List, None, "Show only lines that contain all words; !word excludes.";
+    Filter "filter" "filter" ["/"] Scope::List, None, "Show only lines that pass all words; !word, /regex/, ns:, health:, l:key=value and more.";
     Sort "sort" "sort" ["s"] Scope::List, None, "Sort by the next column.";
     SortReverse "sort-reverse" "reverse" ["o"] Scope::List, None, "Reverse the order.";
     Copy "copy" "copy" ["y"] Scope::List, None, "Copy what is under the cursor to your clipboard.";
@@ -154,7 +162,7 @@ commands! {
     GoWorkload "go-workload" "workload" ["w"] Scope::Pane(PaneId::Overview), None, "Jump to the workload of this finding.";
 
     Yaml "yaml" "yaml" ["Y"] Scope::Pane(PaneId::Workloads), None, "Show the object as YAML.";
-    Logs "logs" "logs" ["L"] Scope::Pane(PaneId::Workloads), None, "Show the last lines of the container's log.";
+    OpenLogs "open-logs" "logs" ["L"] Scope::Pane(PaneId::Workloads), None, "Follow the logs: of all pods of a workload, of all containers of a pod, or of one container.";
     PreviousLogs "previous-logs" "previous logs" ["V"] Scope::Pane(PaneId::Workloads), None, "Show the log of the instance before the last restart.";
     Events "events" "events" ["E"] Scope::Pane(PaneId::Workloads), None, "Show the events of the object.";
     Pipeline "pipeline" "why" ["W"] Scope::Pane(PaneId::Workloads), None, "Show what each stage of the pipeline decided about the workload, and why nothing happened.";
@@ -206,6 +214,24 @@ commands! {
     QueryCrossEarlier "expression-values-earlier" "values" ["left", "h"] Scope::Pane(PaneId::Promql), None, "Tell the values at a moment of the chart; once more: earlier.";
     QueryCrossLater "expression-values-later" "values later" ["right"] Scope::Pane(PaneId::Promql), None, "Tell the values at a later moment of the chart.";
     QueryLog "expression-log-scale" "log scale" ["x"] Scope::Pane(PaneId::Promql), None, "Draw the chart on a logarithmic or a linear axis.";
+    ResourceYaml "resource-yaml" "yaml" ["Y"] Scope::Pane(PaneId::Resources), None, "Show the object as YAML.";
+    ResourceNamespace "resource-namespace" "namespace" ["n"] Scope::Pane(PaneId::Resources), None, "Choose the namespace that is listed, or all.";
+    ResourceOwner "resource-owner" "owner" ["O"] Scope::Pane(PaneId::Resources), None, "Go to what owns the object.";
+    ResourceWorkload "resource-workload" "workload" ["w"] Scope::Pane(PaneId::Resources), None, "Jump to it in Workloads: its pods, logs and charts.";
+    ResourceKinds "resource-kinds" "kinds" ["v"] Scope::Pane(PaneId::Resources), None, "List every kind that this cluster has.";
+    ResourceBack "resource-back" "back" ["["] Scope::Pane(PaneId::Resources), None, "Go back to the list before.";
+    ResourceForward "resource-forward" "forward" ["]"] Scope::Pane(PaneId::Resources), None, "Go forward to the list that was left.";
+    ResourceLogs "resource-logs" "logs" ["L"] Scope::Pane(PaneId::Resources), None, "Follow the logs of the pod or workload, or of all marked pods.";
+    Mark "mark" "mark" ["space"] Scope::Pane(PaneId::Resources), None, "Mark the object or take its mark away; copying takes all marked names.";
+    LogFollow "log-follow" "follow" ["f"] Scope::Pane(PaneId::Logs), None, "Go to the newest line and stay there, or stand still here.";
+    LogSince "log-since" "since" ["b"] Scope::Pane(PaneId::Logs), None, "Choose from when on lines are read.";
+    LogOnly "log-only" "one container" ["n"] Scope::Pane(PaneId::Logs), None, "Show the lines of one container, or of all again.";
+    LogPrevious "log-previous" "before restart" ["V"] Scope::Pane(PaneId::Logs), None, "Read the instances before the last restart, or the present ones again.";
+    LogWrap "log-wrap" "wrap" ["w"] Scope::Pane(PaneId::Logs), None, "Break long lines, or cut them at the edge.";
+    LogFields "log-fields" "fields" ["x"] Scope::Pane(PaneId::Logs), None, "Show lines of JSON as level, message and fields, or as they were written.";
+    LogTimes "log-times" "times" ["t"] Scope::Pane(PaneId::Logs), None, "Show or hide the time of each line.";
+    LogLeft "log-left" "left" ["left", "h"] Scope::Pane(PaneId::Logs), None, "Show what stands further left in long lines.";
+    LogRight "log-right" "right" ["right"] Scope::Pane(PaneId::Logs), None, "Show what stands further right in long lines.";
     VerifyChain "verify" "verify" ["v"] Scope::Pane(PaneId::Journal), None, "Verify the hash chain of the journal.";
 }
 

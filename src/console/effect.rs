@@ -2,9 +2,12 @@
 
 use super::command::PaneId;
 use crate::autopilot::world::{Command, Detail, Level};
-use crate::model::object::{ObjectRef, WorkloadKey};
+use crate::model::logs;
+use crate::model::object::{ObjectRef, PodKey, Resource, WorkloadKey};
 use crate::model::plan::{ActionId, Risk};
 use crate::model::time::Timestamp;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// A wish of the user interface.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +16,8 @@ pub enum Effect {
     Send(Command),
     /// Read something in full; the answer opens as a text layer.
     Fetch(Detail),
+    /// Follow a log; its lines arrive as messages until `stop` is told.
+    Follow(Following),
     /// Put a layer with a question on top.
     Ask(Question),
     /// Put a layer with a one-line input on top.
@@ -70,6 +75,43 @@ pub enum Effect {
     Quit,
 }
 
+/// A log that is followed until it is stopped.
+#[derive(Debug, Clone)]
+pub struct Following {
+    /// Which log.
+    pub ask: logs::Ask,
+    /// Ends it.
+    pub stop: CancellationToken,
+}
+
+impl PartialEq for Following {
+    fn eq(&self, other: &Self) -> bool {
+        self.ask == other.ask
+    }
+}
+
+/// Whose logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogsOf {
+    /// All pods of a workload, also those that come later.
+    Workload(WorkloadKey),
+    /// Some pods with all their containers.
+    Pods(Vec<PodKey>),
+    /// One container.
+    Container(PodKey, Arc<str>),
+}
+
+/// Where objects are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In the namespace that was looked at last.
+    Here,
+    /// In all namespaces.
+    Everywhere,
+    /// In one namespace.
+    In(Arc<str>),
+}
+
 /// Something to jump to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
@@ -85,8 +127,23 @@ pub enum Target {
     Moment(WorkloadKey, Timestamp),
     /// Traces that pass a filter.
     Traces(String),
+    /// The list of a kind, and an object in it.
+    Listed {
+        /// Which kind.
+        resource: Resource,
+        /// Where.
+        place: Place,
+        /// What to point at.
+        name: Option<Arc<str>>,
+    },
     /// An expression for Prometheus.
     Expression(String),
+    /// Logs as they are written.
+    Logs(LogsOf),
+    /// The open logs from another moment on; `None`: their last lines.
+    LogsSince(Option<logs::Since>),
+    /// One of the open logs by its place, or all.
+    LogsOnly(Option<usize>),
 }
 
 /// A question before something dangerous. Cancel has the focus; Esc and a lost terminal mean no.

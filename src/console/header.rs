@@ -4,6 +4,7 @@
 use super::app::Model;
 use super::command::{CommandId, PaneId};
 use super::theme::{Role, Theme};
+use super::widgets::filter::Filter;
 use crate::autopilot::world::Link;
 use crate::model::mode::Mode;
 use crate::model::snapshot::SourceState;
@@ -222,6 +223,9 @@ fn trail(model: &Model, frame: &mut Frame, area: Rect) {
     let mut spans = vec![Span::styled(format!(" {}", model.pane().trail()), theme.style(Role::Title))];
     if !filter.is_empty() {
         spans.push(Span::styled(format!("  filter: {filter}"), theme.style(Role::Match)));
+        if let Some(why) = Filter::parse(filter).problem() {
+            spans.push(Span::styled(format!("  {why}"), theme.style(Role::Bad)));
+        }
     }
     frame.buffer_mut().set_line(area.x, area.y, &Line::from(spans), area.width);
 }

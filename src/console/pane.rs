@@ -2,8 +2,10 @@
 
 use super::command::{CommandId, PaneId};
 use super::effect::{Effect, Target};
+use super::layers::palette::Entry;
 use super::theme::Theme;
-use crate::autopilot::world::World;
+use crate::autopilot::world::{Detail, Full, World};
+use crate::model::logs::Batch;
 use crate::model::query::{Answer, Fault, Query};
 use crate::model::time::Timestamp;
 use crate::model::trace::{Trace, TracePath};
@@ -63,6 +65,24 @@ pub trait Pane {
 
     /// Expressions of earlier sessions, newest first.
     fn remember(&mut self, _expressions: &[String]) {}
+
+    /// What it wants read by itself. Asked every second, and of the focused pane after everything that happens.
+    fn due(&mut self, _ctx: &Ctx) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// What came of kinds or a list that some pane asked for.
+    fn found(&mut self, _of: &Detail, _full: &Result<Full, String>, _ctx: &Ctx) {}
+
+    /// What came of a log; given back if the pane does not follow it.
+    fn logged(&mut self, _id: u64, batch: Batch) -> Option<Batch> {
+        Some(batch)
+    }
+
+    /// What the palette offers of it.
+    fn entries(&self) -> Vec<Entry> {
+        Vec::new()
+    }
 
     /// What `copy` would copy: the name or text under the cursor.
     fn copy(&self) -> Option<String>;

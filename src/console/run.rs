@@ -3,7 +3,7 @@
 use super::app::{Model, Msg};
 use super::background;
 use super::caps::Caps;
-use super::effect::Effect;
+use super::effect::{Effect, Following};
 use super::history::History;
 use super::look::Look;
 use super::osc52;
@@ -14,10 +14,11 @@ use super::update::update;
 use super::view::view;
 use super::watchdog::Watchdog;
 use crate::autopilot::handle::LoopHandle;
-use crate::autopilot::world::{Command, Detail, Full, Level, World};
+use crate::autopilot::world::{Command, Detail, Full, Level, Lines, World};
 use crate::config::dirs::Dirs;
 use crate::config::{Loaded, Overrides, settings, watch};
 use crate::model::demo::Director;
+use crate::model::logs::{Batch, State};
 use crate::model::query::Fault;
 use crate::model::time;
 use chrono::TimeDelta;
@@ -327,6 +328,7 @@ impl Shell {
             match effect {
                 Effect::Send(command) => self.send(command),
                 Effect::Fetch(detail) => self.fetch(detail),
+                Effect::Follow(following) => self.follow(following),
                 Effect::Copy(text) => self.copy(model, &text)?,
                 Effect::Theme(name) => {
                     self.files.theme = Some(name);
@@ -372,6 +374,36 @@ impl Shell {
             let busy = "too many requests are under way: try again";
             let full = if refused { Err(busy.into()) } else { rx.await.unwrap_or_else(|_| Err("no answer".into())) };
             let _ = inbox.send(fetched(detail, full)).await;
+        });
+    }
+
+    /// Follows a log: what comes of it becomes messages. While they are not worked in, lines wait and are let go at their
+    /// source, so that logs never hold up anything else.
+    fn follow(&self, following: Following) {
+        let Following { ask, stop } = following;
+        let (lines, mut batches) = mpsc::channel(1);
+        let (reply, told) = oneshot::channel();
+        let (inbox, id) = (self.inbox.clone(), ask.id);
+        let refused = self.handle.details.try_send((Detail::Follow(ask, Lines(lines)), reply)).is_err();
+        tokio::spawn(async move {
+            let why = if refused {
+                "too many requests are under way: open it again".to_owned()
+            } else {
+                match told.await {
+                    Ok(Ok(_)) => loop {
+                        let batch = tokio::select! {
+                            () = stop.cancelled() => return,
+                            batch = batches.recv() => batch,
+                        };
+                        let Some(batch) = batch else { return };
+                        let _ = inbox.send(Msg::Logged(id, batch)).await;
+                    },
+                    Ok(Err(why)) => why,
+                    Err(_) => "the loop gave no answer".to_owned(),
+                }
+            };
+            let state = Some(State::Ended { why: why.into() });
+            let _ = inbox.send(Msg::Logged(id, Batch { state, ..Batch::default() })).await;
         });
     }
 
@@ -439,6 +471,7 @@ impl Shell {
 /// An answer to a request for details, as a message.
 fn fetched(detail: Detail, full: Result<Full, String>) -> Msg {
     match (detail, full) {
+        (detail @ (Detail::Kinds(_) | Detail::List(_)), full) => Msg::Listed(detail, full),
         (Detail::Path(trace), Ok(Full::Path(path))) => Msg::Path(trace, path),
         (detail, Ok(Full::Text(text))) => Msg::Fetched { detail, text: Ok(text) },
         (Detail::Query(query), Err(why)) => Msg::Answered(query, Err(Fault { why: why.into(), at: None })),

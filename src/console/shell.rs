@@ -27,7 +27,9 @@ pub fn why_not(model: &Model, id: CommandId) -> Option<String> {
         | CommandId::Predictions
         | CommandId::Traces
         | CommandId::Map
-        | CommandId::Promql => {
+        | CommandId::Promql
+        | CommandId::Resources
+        | CommandId::Logs => {
             let name = id.spec().name;
             (!model.panes.iter().any(|p| p.id().as_str() == name)).then(|| "this console has no such pane".to_owned())
         }
@@ -71,6 +73,8 @@ pub fn run(model: &mut Model, id: CommandId) -> Vec<Effect> {
         CommandId::Traces => go(PaneId::Traces),
         CommandId::Map => go(PaneId::Map),
         CommandId::Promql => go(PaneId::Promql),
+        CommandId::Resources => go(PaneId::Resources),
+        CommandId::Logs => go(PaneId::Logs),
         CommandId::NextPane => go(model.panes[(model.focus + 1) % model.panes.len()].id()),
         CommandId::PreviousPane => go(model.panes[(model.focus + model.panes.len() - 1) % model.panes.len()].id()),
         CommandId::Back => back(model),
@@ -260,6 +264,7 @@ fn entries(model: &Model) -> Vec<Entry> {
         name: spec.name.to_owned(),
         doc: spec.doc.to_owned(),
         key: model.look.keymap.key(spec.id),
+        also: Vec::new(),
         why_not: model.why_not(spec.id),
         then: Effect::Run(spec.id),
     };
@@ -278,13 +283,16 @@ fn entries(model: &Model) -> Vec<Entry> {
         name: "pane help".into(),
         doc: "The whole key reference.".into(),
         key: String::new(),
+        also: Vec::new(),
         why_not: None,
         then: Effect::Go(p.id(), None),
     }));
+    out.extend(model.panes.iter().flat_map(|p| p.entries()));
     out.extend(model.world.contexts.iter().map(|c| Entry {
         name: format!("context {c}"),
         doc: "Connect to this context of the kubeconfig.".into(),
         key: String::new(),
+        also: Vec::new(),
         why_not: (*c == model.world.snapshot.cluster.context).then(|| "it is the present one".to_owned()),
         then: Effect::Send(Command::SwitchContext { context: c.to_string() }),
     }));
@@ -292,6 +300,7 @@ fn entries(model: &Model) -> Vec<Entry> {
         name: format!("theme {t}"),
         doc: "Draw with this theme.".into(),
         key: String::new(),
+        also: Vec::new(),
         why_not: None,
         then: Effect::Theme(t.clone()),
     }));

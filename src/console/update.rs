@@ -28,6 +28,7 @@ const PASTE: usize = 4096;
 /// Works a message in and gives the effects that only the outside can carry out, in order.
 pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
     model.now = now;
+    let tick = matches!(msg, Msg::Tick);
     let covered = !model.layers.is_empty();
     let mut out = Vec::new();
     match msg {
@@ -59,6 +60,21 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             let ctx = super::pane::Ctx { world, theme: &look.theme, now: *now, focused: layers.is_empty() };
             for pane in panes {
                 pane.answered(&query, &answer, &ctx);
+            }
+            model.dirty = true;
+        }
+        Msg::Listed(of, full) => {
+            let Model { panes, world, look, now, layers, .. } = model;
+            let ctx = super::pane::Ctx { world, theme: &look.theme, now: *now, focused: layers.is_empty() };
+            for pane in panes {
+                pane.found(&of, &full, &ctx);
+            }
+            model.dirty = true;
+        }
+        Msg::Logged(id, batch) => {
+            let mut batch = Some(batch);
+            for pane in &mut model.panes {
+                batch = batch.and_then(|batch| pane.logged(id, batch));
             }
             model.dirty = true;
         }
@@ -99,7 +115,23 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         // The pane got or lost the focus to a layer.
         model.sync();
     }
+    due(model, tick, &mut out);
     out
+}
+
+/// What panes want read by themselves: the focused one at once, the others when a second has passed.
+fn due(model: &mut Model, tick: bool, out: &mut Vec<Effect>) {
+    if model.ending {
+        return;
+    }
+    let Model { panes, world, look, now, layers, focus, .. } = model;
+    for (i, pane) in panes.iter_mut().enumerate() {
+        let focused = layers.is_empty() && i == *focus;
+        if !(focused || tick) {
+            continue;
+        }
+        out.extend(pane.due(&super::pane::Ctx { world, theme: &look.theme, now: *now, focused }));
+    }
 }
 
 /// A text that was asked for: it replaces the open one that it is a newer reading of, else it opens.

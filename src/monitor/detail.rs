@@ -76,7 +76,7 @@ pub async fn logs(
     let object = ObjectRef::namespaced(Resource::PODS, wanted.pod.namespace.clone(), wanted.pod.name.clone());
     let container = match &wanted.container {
         Some(name) => Some(name.clone()),
-        None => first_container(client, &object).await?,
+        None => first_container(client, &object).await.map_err(|p| unreadable(&object, &p))?,
     };
     let params = LogParams {
         container,
@@ -97,13 +97,14 @@ pub async fn logs(
     Ok(Box::pin(lines(Box::pin(body), what)))
 }
 
-async fn first_container(client: &Client, pod: &ObjectRef) -> Result<Option<String>, DetailError> {
-    let object = live::get(client, &pod.path()).await.map_err(|p| unreadable(pod, &p))?;
+/// The container that is meant where none is named.
+pub(super) async fn first_container(client: &Client, pod: &ObjectRef) -> Result<Option<String>, Problem> {
+    let object = live::get(client, &pod.path()).await?;
     Ok(object["spec"]["containers"][0]["name"].as_str().map(str::to_owned))
 }
 
 /// Reads a body line by line.
-fn lines<R>(body: Pin<Box<R>>, what: String) -> impl Stream<Item = Result<String, DetailError>> + Send
+pub(super) fn lines<R>(body: Pin<Box<R>>, what: String) -> impl Stream<Item = Result<String, DetailError>> + Send
 where
     R: AsyncBufRead + Send,
 {

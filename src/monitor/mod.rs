@@ -1,5 +1,6 @@
 //! Monitor: what is. Watches the cluster as slim rows and publishes immutable snapshots.
 
+pub mod browse;
 pub mod connect;
 pub mod detail;
 pub mod discovery;
@@ -10,6 +11,7 @@ pub mod intern;
 mod kubeconfig;
 pub mod lite;
 mod live;
+pub mod logs;
 pub mod metrics;
 pub mod problem;
 pub mod project;

@@ -1,8 +1,9 @@
-//! The command palette: every command, pane, context and theme by fuzzy search.
+//! The command palette: every command, pane, kind, context and theme by fuzzy search. Behind a kind, `-n shop` or `-A` says
+//! where it is listed.
 
 use super::{Env, Layer, Press, Reply, edit, input_line, insert, leaves, popup, window};
 use crate::console::command::CommandId;
-use crate::console::effect::Effect;
+use crate::console::effect::{Effect, Place, Target};
 use crate::console::header::cut;
 use crate::console::theme::Role;
 use crossterm::event::{KeyCode, KeyModifiers};
@@ -22,6 +23,8 @@ pub struct Entry {
     pub doc: String,
     /// Its key, if it has one.
     pub key: String,
+    /// Other names; one that is typed in full comes before everything that only resembles.
+    pub also: Vec<String>,
     /// Why it can't be done now.
     pub why_not: Option<String>,
     /// What choosing it leads to.
@@ -47,7 +50,8 @@ impl Palette {
 
     fn filter(&mut self) {
         self.at = 0;
-        let pattern = Pattern::parse(self.input.value(), CaseMatching::Ignore, Normalization::Smart);
+        let (typed, _) = aimed(self.input.value());
+        let pattern = Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart);
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut buffer = Vec::new();
         let mut scored: Vec<(u32, usize)> = self
@@ -55,6 +59,9 @@ impl Palette {
             .iter()
             .enumerate()
             .filter_map(|(i, e)| {
+                if e.also.iter().any(|name| name.eq_ignore_ascii_case(typed)) {
+                    return Some((u32::MAX, i));
+                }
                 // A hit in the name counts twice as much as one in the sentence.
                 let name = pattern.score(Utf32Str::new(&e.name, &mut buffer), &mut matcher).map(|s| s * 2);
                 let doc = pattern.score(Utf32Str::new(&e.doc, &mut buffer), &mut matcher);
@@ -66,8 +73,32 @@ impl Palette {
         self.found = scored.into_iter().map(|(_, i)| i).collect();
     }
 
+    /// What the entry leads to, at the place that was typed.
+    fn then(&self, entry: &Entry) -> Effect {
+        match (entry.then.clone(), aimed(self.input.value()).1) {
+            (Effect::Go(pane, Some(Target::Listed { resource, name, .. })), Some(place)) => {
+                Effect::Go(pane, Some(Target::Listed { resource, place, name }))
+            }
+            (other, _) => other,
+        }
+    }
+
     fn chosen(&self) -> Option<&Entry> {
         self.found.get(self.at).map(|i| &self.entries[*i])
+    }
+}
+
+/// What was typed before `-n NAMESPACE` or `-A`, and the place that this names.
+fn aimed(typed: &str) -> (&str, Option<Place>) {
+    if let Some((before, after)) = typed.split_once(" -n")
+        && (after.is_empty() || after.starts_with(' '))
+    {
+        let namespace = after.trim();
+        return (before.trim(), (!namespace.is_empty()).then(|| Place::In(namespace.into())));
+    }
+    match typed.trim_end().strip_suffix(" -A") {
+        Some(before) => (before.trim(), Some(Place::Everywhere)),
+        None => (typed.trim(), None),
     }
 }
 
@@ -92,7 +123,7 @@ impl Layer for Palette {
         }
         if press.chord.code == KeyCode::Enter {
             return match self.chosen() {
-                Some(entry) if !press.held && entry.why_not.is_none() => Reply::Close(vec![entry.then.clone()]),
+                Some(entry) if !press.held && entry.why_not.is_none() => Reply::Close(vec![self.then(entry)]),
                 _ => Reply::Stay(Vec::new()),
             };
         }

@@ -167,7 +167,7 @@ impl Layer for Text {
 /// What was read, and when: a log does not grow while it is open.
 fn title(detail: &Detail, now: Timestamp) -> String {
     let what = match detail {
-        Detail::Yaml(object) => object.to_string(),
+        Detail::Yaml(object) | Detail::Describe(object) => object.to_string(),
         Detail::Logs { pod, container, previous, .. } => {
             let container = container.as_deref().map_or_else(String::new, |c| format!(" · {c}"));
             let previous = if *previous { " · before the last restart" } else { "" };
@@ -175,6 +175,9 @@ fn title(detail: &Detail, now: Timestamp) -> String {
         }
         Detail::Query(query) => query.expression.to_string(),
         Detail::Words(_) => "names".to_owned(),
+        Detail::Kinds(_) => "kinds".to_owned(),
+        Detail::List(ask) => ask.resource.plural.to_string(),
+        Detail::Follow(ask, _) => format!("log of {}/{}", ask.pod.namespace, ask.pod.name),
         Detail::Path(trace) => format!("critical path of trace {}", trace.id),
     };
     format!("{what} · read {}", now.format("%H:%M:%S"))

@@ -5,11 +5,13 @@ pub mod actions;
 pub mod fixtures;
 pub mod health;
 pub mod journal;
+pub mod logs;
 pub mod map;
 pub mod metrics;
 pub mod overview;
 pub mod predictions;
 pub mod promql;
+pub mod resources;
 pub mod show;
 #[cfg(test)]
 mod tests;
@@ -31,5 +33,7 @@ pub fn all() -> Vec<Box<dyn Pane>> {
         Box::new(traces::Traces::default()),
         Box::new(map::Map::default()),
         Box::new(promql::Promql::default()),
+        Box::new(resources::Resources::default()),
+        Box::new(logs::Logs::default()),
     ]
 }

@@ -1,7 +1,18 @@
-//! Filters: words, `"quoted phrases"`, `!without`, and fields such as `ns:shop` or `health:bad`.
+//! Filters: words, `"quoted phrases"`, `/regular expressions/`, `!without`, and fields such as `ns:shop`, `l:app=cart` or
+//! `health:bad`.
 //!
 //! A row passes when every term does. A term in lower case ignores case; one capital letter makes it
-//! exact, as in vim and ripgrep. An unknown field is an ordinary word, so `nginx:1.27` finds an image.
+//! exact, as in vim and ripgrep. An unknown field is an ordinary word, so `nginx:1.27` finds an image. An expression that
+//! cannot be read passes everything, and [`Filter::problem`] says what is wrong with it.
+
+use regex::{Regex, RegexBuilder};
+
+/// Most memory a compiled expression may take, in bytes: one that needs more is refused rather than compiled.
+const LARGEST: usize = 1 << 20;
+
+/// The grammar in a few words, for help.
+pub const GRAMMAR: &str = "words all stand in a row; \"a phrase\"; /regex/; !without; ns: kind: node: health: owner: state: \
+    class: risk: l:key=value; one capital letter makes a word exact";
 
 /// What a term looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +33,8 @@ pub enum Field {
     Class,
     /// Risk of an action.
     Risk,
+    /// A label, as `key=value`; found by its key alone, or by both.
+    Label,
 }
 
 impl Field {
@@ -35,17 +48,37 @@ impl Field {
             "state" | "status" => Self::State,
             "class" => Self::Class,
             "risk" => Self::Risk,
+            "l" | "label" => Self::Label,
             _ => return None,
         })
     }
 }
 
+/// What a term looks for.
+#[derive(Debug, Clone)]
+enum Needle {
+    /// A text; exactly as written if the second says so.
+    Word(String, bool),
+    Pattern(Regex),
+}
+
+impl PartialEq for Needle {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Word(a, b), Self::Word(c, d)) => (a, b) == (c, d),
+            (Self::Pattern(a), Self::Pattern(b)) => a.as_str() == b.as_str(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Needle {}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Term {
     without: bool,
     field: Option<Field>,
-    needle: String,
-    exact: bool,
+    needle: Needle,
 }
 
 impl Term {
@@ -58,17 +91,25 @@ impl Term {
     }
 
     fn in_field(&self, field: Field, value: &str) -> bool {
+        let Needle::Word(word, exact) = &self.needle else { return self.contains(value) };
+        let same = |text: &str| if *exact { text == word } else { text.eq_ignore_ascii_case(word) };
         match field {
             // `kind:job` must not find CronJob.
             Field::Kind | Field::Health | Field::Risk => {
-                value.get(..self.needle.len()).is_some_and(|head| head.eq_ignore_ascii_case(&self.needle))
+                value.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
             }
+            // `l:app=cart` must not find app=cart-v2.
+            Field::Label if word.contains('=') => same(value),
+            Field::Label => same(value.split_once('=').map_or(value, |(key, _)| key)),
             _ => self.contains(value),
         }
     }
 
     fn contains(&self, value: &str) -> bool {
-        contains(value, &self.needle, self.exact)
+        match &self.needle {
+            Needle::Word(word, exact) => contains(value, word, *exact),
+            Needle::Pattern(pattern) => pattern.is_match(value),
+        }
     }
 }
 
@@ -88,13 +129,25 @@ pub fn contains(value: &str, needle: &str, exact: bool) -> bool {
 pub struct Filter {
     source: String,
     terms: Vec<Term>,
+    problem: Option<String>,
 }
 
 impl Filter {
     /// Reads a filter. Every text is one: while it is typed, unfinished terms pass everything.
     pub fn parse(source: &str) -> Self {
-        let terms = split(source).into_iter().filter_map(|word| term(&word)).collect();
-        Self { source: source.to_owned(), terms }
+        let (mut terms, mut problem) = (Vec::new(), None);
+        for word in split(source) {
+            match term(&word) {
+                Ok(found) => terms.extend(found),
+                Err(why) => problem = Some(why),
+            }
+        }
+        Self { source: source.to_owned(), terms, problem }
+    }
+
+    /// What is wrong with an expression in it, if anything is: that term is left out.
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// As it was typed.
@@ -134,7 +187,7 @@ pub fn split(source: &str) -> Vec<(String, bool)> {
     words
 }
 
-fn term((word, quoted): &(String, bool)) -> Option<Term> {
+fn term((word, quoted): &(String, bool)) -> Result<Option<Term>, String> {
     let (without, rest) = match word.strip_prefix('!') {
         Some(rest) => (true, rest),
         None => (false, word.as_str()),
@@ -147,10 +200,30 @@ fn term((word, quoted): &(String, bool)) -> Option<Term> {
         _ => (None, rest),
     };
     if needle.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let exact = needle.chars().any(char::is_uppercase);
-    Some(Term { without, field, needle: needle.to_owned(), exact })
+    let inside = needle.strip_prefix('/').and_then(|n| n.strip_suffix('/')).filter(|n| !n.is_empty() && !quoted);
+    let needle = match inside {
+        Some(pattern) => Needle::Pattern(expression(pattern)?),
+        None => Needle::Word(needle.to_owned(), needle.chars().any(char::is_uppercase)),
+    };
+    Ok(Some(Term { without, field, needle }))
+}
+
+/// Compiles an expression; like words it ignores case unless it has a capital letter. `\S` and its like are none.
+fn expression(pattern: &str) -> Result<Regex, String> {
+    let mut before = ' ';
+    let exact = pattern.chars().any(|c| {
+        let letter = c.is_uppercase() && before != '\\';
+        before = if before == '\\' { ' ' } else { c };
+        letter
+    });
+    let made = RegexBuilder::new(pattern).case_insensitive(!exact).size_limit(LARGEST).build();
+    made.map_err(|e| {
+        let said = e.to_string();
+        let why = said.lines().last().unwrap_or_default();
+        format!("/{pattern}/ is left out: {}", why.strip_prefix("error: ").unwrap_or(why))
+    })
 }
 
 #[cfg(test)]
@@ -158,7 +231,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CART: [(Field, &str); 7] = [
+    const CART: [(Field, &str); 8] = [
+        (Field::Label, "app=cart"),
         (Field::Text, "cart"),
         (Field::Namespace, "shop"),
         (Field::Kind, "Deployment"),
@@ -198,9 +272,30 @@ mod tests {
             ("ns:", true),
             ("!", true),
             ("\"cart", true),
+            ("/^car.$/", true),
+            ("/^Car.$/", false),
+            ("/^\\Sart$/", true),
+            ("!/^shop$/", false),
+            ("ns:/^sh/", true),
+            ("ns:/^op/", false),
+            ("/(/", true),
+            ("/cart", true),
+            ("l:app=cart", true),
+            ("l:app=car", false),
+            ("l:app", true),
+            ("!l:tier", true),
         ] {
             assert_eq!(Filter::parse(filter).passes(&CART), passes, "{filter:?}");
         }
+    }
+
+    #[test]
+    fn an_expression_that_cannot_be_read_is_said_and_left_out() {
+        let filter = Filter::parse("cart /(/");
+        assert!(filter.problem().is_some_and(|p| p.starts_with("/(/ is left out: unclosed group")), "{filter:?}");
+        assert!(filter.passes(&CART) && !filter.passes(&[(Field::Text, "bank")]), "the rest still counts");
+        assert!(Filter::parse("/(a{1000}){1000}/").problem().is_some(), "one that would take too much memory");
+        assert_eq!(Filter::parse("/a+/").problem(), None);
     }
 
     #[test]

@@ -16,9 +16,9 @@ pub const HIDDEN: u8 = u8::MAX;
 
 /// One column.
 #[derive(Debug, Clone, Copy)]
-pub struct Column {
+pub struct Column<'a> {
     /// Its head.
-    pub title: &'static str,
+    pub title: &'a str,
     /// Columns of the screen it needs at least.
     pub min: u16,
     /// Columns of the screen that are enough, unless there is room for all.
@@ -30,14 +30,14 @@ pub struct Column {
     pub right: bool,
 }
 
-impl Column {
+impl<'a> Column<'a> {
     /// A column of text.
-    pub const fn text(title: &'static str, min: u16, max: u16, priority: u8) -> Self {
+    pub const fn text(title: &'a str, min: u16, max: u16, priority: u8) -> Self {
         Self { title, min, max, priority, right: false }
     }
 
     /// A column of numbers.
-    pub const fn number(title: &'static str, min: u16, max: u16, priority: u8) -> Self {
+    pub const fn number(title: &'a str, min: u16, max: u16, priority: u8) -> Self {
         Self { title, min, max, priority, right: true }
     }
 }
@@ -108,7 +108,7 @@ pub fn layout(columns: &[Column], contents: &[u16], room: u16) -> Vec<(usize, u1
 /// What a table looks like; its rows come from a function.
 pub struct Table<'a> {
     /// All columns, most important for reading first from the left.
-    pub columns: &'a [Column],
+    pub columns: &'a [Column<'a>],
     /// Number of the column it is sorted by, and whether downwards.
     pub sort: Option<(usize, bool)>,
     /// What is said when there are no rows.

@@ -147,7 +147,7 @@ impl Predictions {
 struct Shown {
     title: &'static str,
     state: Vec<Piece>,
-    columns: &'static [Column],
+    columns: &'static [Column<'static>],
     nothing: &'static str,
     none: bool,
 }

@@ -46,7 +46,7 @@ impl View {
     }
 
     /// Its columns; of traces there are others.
-    pub fn columns(self) -> &'static [Column] {
+    pub fn columns(self) -> &'static [Column<'static>] {
         match self {
             Self::Traces => &[],
             Self::Operations => &OPERATIONS,

@@ -84,7 +84,7 @@ const CPU: [Column; 6] = [
 ];
 
 /// The columns of a level. `name` is the length of its longest name.
-pub fn columns(level: &Level, name: u16) -> Vec<Column> {
+pub fn columns(level: &Level, name: u16) -> Vec<Column<'static>> {
     let name = name.clamp(12, 64);
     match level {
         Level::Namespaces => vec![

@@ -4,7 +4,8 @@ use super::super::health;
 use super::level::{self, Place};
 use super::{Workloads, rows};
 use crate::autopilot::world::Detail;
-use crate::console::effect::Effect;
+use crate::console::command::PaneId;
+use crate::console::effect::{Effect, LogsOf, Target};
 use crate::model::object::PodKey;
 use crate::model::pod::PodRow;
 use std::sync::Arc;
@@ -40,9 +41,25 @@ impl Workloads {
         Some((level::pod_key(pod), wanted.or_else(|| found.map(|(spec, _)| spec.name.clone())), restarts))
     }
 
-    /// What fetches that log, or the one of the instance before the last restart.
-    pub(super) fn logs(&self, previous: bool) -> Option<Effect> {
+    /// What leads to the logs of what is under the cursor: of a workload those of all its pods.
+    pub(super) fn follow(&self) -> Option<Effect> {
+        let world = self.world.as_ref()?;
+        let s = &world.snapshot;
+        let of = match self.place()? {
+            Place::Workload(i) => LogsOf::Workload(s.workloads[i as usize].key.clone()),
+            Place::Pod(i, j) => LogsOf::Pods(vec![level::pod_key(&s.workloads[i as usize].pods[j as usize])]),
+            Place::Container(i, j, c) => {
+                let pod = &s.workloads[i as usize].pods[j as usize];
+                LogsOf::Container(level::pod_key(pod), pod.specs[c as usize].name.clone())
+            }
+            _ => return None,
+        };
+        Some(Effect::Go(PaneId::Logs, Some(Target::Logs(of))))
+    }
+
+    /// What fetches the log of the instance before the last restart.
+    pub(super) fn previous(&self) -> Option<Effect> {
         let (pod, container, _) = self.log_of()?;
-        Some(Effect::Fetch(Detail::Logs { pod, container, previous, tail: LOG_LINES }))
+        Some(Effect::Fetch(Detail::Logs { pod, container, previous: true, tail: LOG_LINES }))
     }
 }

@@ -49,7 +49,7 @@ pub struct Workloads {
     way: Vec<Step>,
     at: Step,
     rows: Vec<Place>,
-    columns: Vec<Column>,
+    columns: Vec<Column<'static>>,
     worst: Worst,
     counts: Counts,
     notes: Vec<(String, Role)>,
@@ -283,8 +283,8 @@ impl Pane for Workloads {
                 None
             }
             CommandId::Yaml => self.object().map(|o| Effect::Fetch(Detail::Yaml(o))),
-            CommandId::Logs => self.logs(false),
-            CommandId::PreviousLogs => self.logs(true),
+            CommandId::OpenLogs => self.follow(),
+            CommandId::PreviousLogs => self.previous(),
             CommandId::Events => self.key().map(|key| {
                 let key = match (&key, &self.at.level) {
                     (Key::Container(_), Level::Containers(pod)) => Key::Pod(pod.clone()),
@@ -317,7 +317,7 @@ impl Pane for Workloads {
             CommandId::Yaml if self.object().is_none() => {
                 Some(if self.key().is_some() { "this is no object that kansole can read".into() } else { none()? })
             }
-            CommandId::Logs | CommandId::PreviousLogs => match self.log_of() {
+            CommandId::OpenLogs | CommandId::PreviousLogs => match self.log_of() {
                 None => Some("logs need a pod: choose a workload with pods, a pod or a container".into()),
                 Some((_, _, Some(0))) if command == CommandId::PreviousLogs => {
                     Some("the container has not restarted, so there is no earlier log".into())

@@ -115,7 +115,7 @@ fn an_earlier_log_is_offered_only_where_a_container_has_restarted() {
     for (name, restarted) in [("cart", true), ("frontend", false)] {
         pane.go(&Target::Workload(shop(name)), &c);
         assert_eq!(pane.why_not(CommandId::PreviousLogs, &c).is_none(), restarted, "{name}");
-        assert_eq!(pane.why_not(CommandId::Logs, &c), None, "{name}");
+        assert_eq!(pane.why_not(CommandId::OpenLogs, &c), None, "{name}");
     }
 }
 

@@ -215,7 +215,8 @@ pub(super) async fn finish(
         // Kept with the item while it is verified, so that a restart still knows what it was like before.
         course.item.outcome =
             Some(outcome(&course, Verdict::Unknown, vec!["being verified".into()], &base, &base.before));
-        let state = ActionState::Verifying { since: base.written.unwrap_or(now), settle, until };
+        let since = base.written.unwrap_or(now);
+        let state = ActionState::Verifying { since, settle, until, complete: false };
         course.enter(Kind::Verifying, state, "written; verifying".into(), json!({"before": base.before})).await;
         verify::judge(&mut course, &base, &done.marks, window).await
     };

@@ -116,7 +116,7 @@ pub(super) async fn judge(
         (settle, settle + course.deps.settings.observe)
     });
     let since = base.written.unwrap_or(now);
-    let state = ActionState::Verifying { since, settle, until };
+    let state = ActionState::Verifying { since, settle, until, complete: true };
     course.enter(Kind::Verifying, state, "complete; settling, then observing".into(), json!({"until": until})).await;
     observe(course, base, marks, settle, until).await
 }

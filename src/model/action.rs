@@ -69,8 +69,15 @@ pub enum ActionState {
     DryRun,
     /// Step `step` (from 0) is being written.
     Applying { step: usize },
-    /// Written; settling until `settle`, then observed until `until`.
-    Verifying { since: Timestamp, settle: Timestamp, until: Timestamp },
+    /// Written; settling until `settle`, then observed until `until`. `complete`: the controllers have finished what was
+    /// written, and only its effect is looked at. Not in journals of older versions, where it counts as not yet.
+    Verifying {
+        since: Timestamp,
+        settle: Timestamp,
+        until: Timestamp,
+        #[serde(default)]
+        complete: bool,
+    },
     /// Being undone.
     Reverting { why: String },
     /// Finished, with its verdict.

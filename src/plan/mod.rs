@@ -19,6 +19,7 @@ mod restart;
 pub mod rightsize;
 mod risk;
 mod rollback;
+mod room;
 mod scale;
 
 use crate::config::settings::Planning;

@@ -2,6 +2,7 @@
 
 mod act;
 mod authority;
+mod configs;
 pub mod control;
 mod decide;
 mod details;

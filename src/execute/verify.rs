@@ -98,7 +98,7 @@ pub(super) async fn judge(
         use crate::model::object::WorkloadKind as W;
         matches!(k.kind, W::Deployment | W::StatefulSet | W::DaemonSet)
     });
-    if controlled && (touches.template || touches.replicas || touches.evicts) {
+    if controlled && (touches.template || touches.replicas || touches.evicts || touches.detaches) {
         match wait_ready(course, base).await {
             Ok(()) => {}
             Err(Waiting::Interrupted) => return Judgement::Interrupted,

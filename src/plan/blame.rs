@@ -4,7 +4,7 @@
 //! seen healthy. Then going back cures what restarts and more memory would only delay.
 
 use super::draft::Draft;
-use super::{Ask, NoProposal, advise, replace, rollback};
+use super::{Ask, NoProposal, advise, isolate, replace, rollback};
 use crate::model::cluster::{Revision, Workload};
 use crate::model::finding::{Evidence, Fault};
 use crate::model::object::WorkloadKind;
@@ -50,7 +50,7 @@ pub fn rollback(ask: &Ask<'_>) -> Option<Result<Draft, NoProposal>> {
 }
 
 /// What to do about pods that run and do not answer. One of many is replaced; where many do, or where the last replacement
-/// did not last, a recent release is rolled back. What the pods say is kept with the proposal, because it goes with them.
+/// did not last, a recent release is rolled back, or else the pod is put aside. What the pods say is kept with the proposal, because it goes with them.
 pub fn hang(ask: &Ask<'_>) -> Result<Draft, NoProposal> {
     let workload = ask.workload()?;
     let again = ask.history.restarts(&workload.key, ask.now) > 0;
@@ -59,6 +59,9 @@ pub fn hang(ask: &Ask<'_>) -> Result<Draft, NoProposal> {
         && let Some(draft) = rollback(ask)
     {
         return draft.map(|d| with_last_words(ask, d));
+    }
+    if again && let Ok(draft) = isolate::detach(ask) {
+        return Ok(with_last_words(ask, draft));
     }
     let made = replace::one(ask).or_else(|no| advise::plan(ask, &no))?;
     Ok(if made.strategy == Strategy::Restart { with_last_words(ask, made) } else { made })

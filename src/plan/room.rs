@@ -24,10 +24,11 @@ impl Shape {
         };
         let mains = specs.iter().filter(|s| !s.init).map(one);
         let sum = mains.fold(Self::default(), |a, b| Self { cpu: a.cpu + b.cpu, memory: a.memory + b.memory });
-        specs.iter().filter(|s| s.init).map(one).fold(sum, |a, b| Self {
-            cpu: a.cpu.max(b.cpu),
-            memory: a.memory.max(b.memory),
-        })
+        specs
+            .iter()
+            .filter(|s| s.init)
+            .map(one)
+            .fold(sum, |a, b| Self { cpu: a.cpu.max(b.cpu), memory: a.memory.max(b.memory) })
     }
 }
 

@@ -279,14 +279,17 @@ fn options(kubeconfig: &Path, state: &Path, prometheus: u16) -> autopilot::Optio
     }
 }
 
-/// All that the shop promises: nobody fails, the pages come soon, everything wanted is there.
+/// All that the shop promises: nobody fails, the pages come soon, everything wanted is there. Replicas that were asked for
+/// within the last minute are starting and not missing yet, whoever asked for them.
 fn well() -> String {
     let count = "http_server_request_duration_seconds_count";
+    let wanted = "kube_deployment_spec_replicas{namespace=\"shop\"}";
+    let there = "kube_deployment_status_replicas_available{namespace=\"shop\"}";
     format!(
         "(sum(rate({count}{{service=~\"frontend|checkout|cart|search|payment\",http_response_status_code=~\"5..\"}}[1m])) \
            / sum(rate({count}{{service=~\"frontend|checkout|cart|search|payment\"}}[1m])) < 0.01) \
          and on () (histogram_quantile(0.95, sum by (le) (rate(http_server_request_duration_seconds_bucket{{service=\"frontend\"}}[1m]))) < 1) \
-         unless on () (kube_deployment_spec_replicas{{namespace=\"shop\"}} > kube_deployment_status_replicas_available{{namespace=\"shop\"}})"
+         unless on () ({wanted} > {there} and {wanted} offset 1m > {there})"
     )
 }
 

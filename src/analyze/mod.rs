@@ -12,7 +12,7 @@
 //! 7. `crash` again: running, yet not ready.
 //!
 //! `away` finds what was scaled to nothing while others need it, `worse` releases whose pods are well and whose requests are
-//! not, and `edits` changed ConfigMaps of that kind. `scale` looks at demand, and only where nothing above was found; `systemic` looks at all findings together.
+//! not, and `edits` changed ConfigMaps of that kind. `scale` looks at demand, and only where nothing above was found, nor among those it calls and is called by; `systemic` looks at all findings together.
 //! `slo` judges burn rates (A1). `forecast` predicts load (A2), `anomaly` finds what never was so (A3) and `failure`
 //! foresees failures (A4): beside the findings, for they take long.
 
@@ -96,10 +96,8 @@ impl Analyzer {
             if drafts.len() == before {
                 drafts.extend(worse::find(&scene, workload).or_else(|| self.edits.find(&scene, workload)));
             }
-            if drafts.len() == before {
-                drafts.extend(scale::find(&scene, workload));
-            }
         }
+        drafts.extend(scale::all(&scene, &drafts));
         systemic::find(&scene, &mut drafts);
         self.settle(drafts, slo::slo_findings(snapshot, slos, now), now)
     }

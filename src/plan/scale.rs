@@ -233,7 +233,7 @@ pub fn restore(ask: &Ask<'_>, was: u32) -> Result<Draft, NoProposal> {
         strategy: Strategy::Scale,
         title: format!("{}/{}: {title}", key.namespace, key.name),
         steps: vec![live::patch_step(title, object, place, forth, back, Some("scale"))?],
-        change: Change::ScaleUp,
+        change: Change::Restore,
         blast: Blast { pods: wanted, share_down: 0.0, nodes: 0, text: format!("{wanted} new pods; none stops") },
         effect: "its pods are ready again, and those that call it recover".into(),
         notes: vec![

@@ -71,7 +71,8 @@ impl Edits {
 /// address makes them fail, too.
 fn callee_in_trouble(scene: &Scene<'_>, workload: &Workload) -> bool {
     scene.snapshot.metrics.calls.iter().filter(|c| c.caller == workload.key).any(|call| {
-        let missing = scene.snapshot.workload(&call.callee).is_none_or(|w| {
+        // Nobody of that name is no trouble of its own: a wrong address leads to nobody.
+        let missing = scene.snapshot.workload(&call.callee).is_some_and(|w| {
             let (ready, desired) = w.readiness();
             ready < desired || desired == 0
         });

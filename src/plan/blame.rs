@@ -4,10 +4,10 @@
 //! seen healthy. Then going back cures what restarts and more memory would only delay.
 
 use super::draft::Draft;
-use super::{Ask, NoProposal, advise, isolate, replace, rollback};
+use super::{Ask, NoProposal, advise, hang, isolate, replace, rollback};
 use crate::model::cluster::{Revision, Workload};
 use crate::model::finding::{Evidence, Fault};
-use crate::model::object::WorkloadKind;
+use crate::model::object::{PodKey, WorkloadKind};
 use crate::model::plan::Strategy;
 use crate::model::time::age;
 use chrono::TimeDelta;
@@ -63,8 +63,15 @@ pub fn hang(ask: &Ask<'_>) -> Result<Draft, NoProposal> {
     if again && let Ok(draft) = isolate::detach(ask) {
         return Ok(with_last_words(ask, draft));
     }
-    let made = replace::one(ask).or_else(|no| advise::plan(ask, &no))?;
+    let made = replace::one(ask)
+        .or_else(|no| hang::restart(ask).map_err(|unproven| if many { unproven } else { no }))
+        .or_else(|no| advise::plan(ask, &no))?;
     Ok(if made.strategy == Strategy::Restart { with_last_words(ask, made) } else { made })
+}
+
+fn key_of(pod: &serde_json::Value) -> PodKey {
+    let text = |key: &str| super::live::text(&pod["metadata"][key]).into();
+    PodKey { namespace: text("namespace"), name: text("name") }
 }
 
 /// Adds what the troubled pods say of themselves.
@@ -90,6 +97,7 @@ fn with_last_words(ask: &Ask<'_>, mut draft: Draft) -> Draft {
         let containers = pod["status"]["containerStatuses"].as_array().into_iter().flatten().map(|c| {
             format!("{}: restartCount {}, state {}", super::live::text(&c["name"]), c["restartCount"], c["state"])
         });
+        draft.why.extend(hang::evidence(ask, &key_of(pod)).filter(|e| !draft.why.contains(e)));
         let says: Vec<String> = ready.chain(containers).collect();
         let says = crate::model::text::clean(&says.join("; ")).into_owned();
         draft.why.push(Evidence::new(format!("pod {name} before it goes"), says, Some(ask.dossier.taken)));

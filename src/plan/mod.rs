@@ -12,6 +12,7 @@ mod budget;
 mod config;
 mod draft;
 mod failover;
+mod hang;
 pub mod history;
 mod isolate;
 mod live;

@@ -80,7 +80,8 @@ pub async fn run(permit: Permit, deps: Deps) -> QueueItem {
     }
     let (snapshot, findings) = verify::look(&course);
     let limit = TimeDelta::from_std(course.deps.settings.stale_after).unwrap_or(TimeDelta::zero());
-    let before = health::of(&course.item.proposal, &snapshot, &findings, now, limit);
+    let mut before = health::of(&course.item.proposal, &snapshot, &findings, now, limit);
+    before.budgets = health::allowed(&course.item.proposal, &course.budgets, &snapshot);
     let mut base = Baseline::take(&course.item.proposal, &snapshot, before);
     let mut done = Written::default();
     match write_all(&mut course, &mut base, &mut done).await {

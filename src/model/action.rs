@@ -4,6 +4,7 @@ use super::plan::{ActionId, Proposal};
 use super::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Why something may not be done, with what would make it possible.
@@ -162,6 +163,12 @@ pub struct Health {
     pub oom_kills: Option<u32>,
     pub error_rate: Option<f64>,
     pub p99_s: Option<f64>,
+    /// Largest share of CPU periods, 0..1, in which one of its pods was held back at its limit.
+    #[serde(default)]
+    pub throttled: Option<f64>,
+    /// Disruptions that the budgets over its pods allow, by their names. Only taken before the write.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub budgets: BTreeMap<Arc<str>, u32>,
     /// Whether the finding that triggered the action still holds.
     pub finding_present: Option<bool>,
     /// Since when it does not, without a break, as verification saw it after the write.

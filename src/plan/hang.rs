@@ -141,7 +141,7 @@ mod tests {
                 3600,
                 &[(Signal::Cpu, &|ago| if ago < 120 { 0.1 } else { 0.4 }), (Signal::RequestRate, &move |_| rate)],
             );
-            let usage = PodUsage { cpu, memory: 1.0, memory_share: None, at: fx::now() };
+            let usage = PodUsage { cpu, memory: 1.0, memory_share: None, throttled: None, at: fx::now() };
             s.snapshot.metrics.pods = Arc::new(s.finding.pods.iter().map(|p| (p.clone(), usage)).collect());
         })
     }

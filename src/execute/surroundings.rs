@@ -55,7 +55,10 @@ fn budget(budget: &Value, pods: &[Value]) -> Option<Budget> {
     let selector = &budget["spec"]["selector"];
     let covered: Vec<Arc<str>> = pods
         .iter()
-        .filter(|p| selects(selector, &p["metadata"]["labels"]))
+        .filter(|p| {
+            let (theirs, ours) = (&budget["metadata"]["namespace"], &p["metadata"]["namespace"]);
+            (theirs.is_null() || ours.is_null() || theirs == ours) && selects(selector, &p["metadata"]["labels"])
+        })
         .filter_map(|p| p["metadata"]["name"].as_str().map(Arc::from))
         .collect();
     if covered.is_empty() {

@@ -28,7 +28,7 @@ pub struct Dossier {
     pub limits: Vec<Value>,
     /// The namespace object.
     pub namespace: Option<Value>,
-    /// PodDisruptionBudgets of the namespace.
+    /// PodDisruptionBudgets of the namespace; around a node those of all namespaces.
     pub budgets: Vec<Value>,
     /// Services of the namespace whose selector picks the pods of its template.
     pub services: Vec<Value>,

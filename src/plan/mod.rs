@@ -11,6 +11,7 @@ mod blast;
 mod budget;
 mod config;
 mod draft;
+mod drain;
 mod failover;
 mod hang;
 pub mod history;

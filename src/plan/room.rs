@@ -16,6 +16,10 @@ struct Shape {
 }
 
 impl Shape {
+    fn plus(self, other: Self) -> Self {
+        Self { cpu: self.cpu + other.cpu, memory: self.memory + other.memory }
+    }
+
     /// Of one pod: its containers together, or its greediest init container, whichever is more.
     fn of(specs: &[ContainerSpec]) -> Self {
         let one = |s: &ContainerSpec| Self {
@@ -23,7 +27,7 @@ impl Shape {
             memory: s.resources.memory_request.as_ref().map_or(0, |a| a.value.0),
         };
         let mains = specs.iter().filter(|s| !s.init).map(one);
-        let sum = mains.fold(Self::default(), |a, b| Self { cpu: a.cpu + b.cpu, memory: a.memory + b.memory });
+        let sum = mains.fold(Self::default(), Self::plus);
         specs
             .iter()
             .filter(|s| s.init)
@@ -49,7 +53,7 @@ pub fn for_more(snapshot: &Snapshot, workload: &Workload) -> Option<u32> {
         };
         let asks = Shape::of(&pod.specs);
         let (all, pods) = used.entry(node).or_default();
-        *all = Shape { cpu: all.cpu + asks.cpu, memory: all.memory + asks.memory };
+        *all = all.plus(asks);
         *pods += 1;
     }
     let open = |n: &&NodeRow| n.ready && !n.cordoned && n.troubles.is_empty();
@@ -62,6 +66,34 @@ pub fn for_more(snapshot: &Snapshot, workload: &Workload) -> Option<u32> {
     });
     let all = u32::try_from(fits.sum::<u64>()).unwrap_or(u32::MAX);
     Some(all.saturating_sub(waiting))
+}
+
+/// Which of these pods would find room on other nodes than `node`, placed one after the other, each where the most memory is
+/// left. Like [`for_more`], a bound from above.
+pub fn elsewhere<'a>(snapshot: &Snapshot, node: &str, pods: impl Iterator<Item = &'a PodRow>) -> Vec<bool> {
+    let mut free: Vec<(Shape, u32)> = Vec::new();
+    let open = |n: &&NodeRow| *n.name != *node && n.ready && !n.cordoned && n.troubles.is_empty();
+    let used = |name: &str| {
+        let there =
+            |p: &&PodRow| p.node.as_deref() == Some(name) && !matches!(p.phase, Phase::Succeeded | Phase::Failed);
+        let on_it = snapshot.workloads.iter().flat_map(|w| w.pods.iter()).map(AsRef::as_ref).filter(there);
+        on_it.fold((Shape::default(), 0), |(all, n), p| (all.plus(Shape::of(&p.specs)), n + 1))
+    };
+    for other in snapshot.nodes.iter().map(AsRef::as_ref).filter(open) {
+        let (taken, pods) = used(&other.name);
+        let left =
+            Shape { cpu: other.cpu.0.saturating_sub(taken.cpu), memory: other.memory.0.saturating_sub(taken.memory) };
+        free.push((left, other.pods.saturating_sub(pods)));
+    }
+    pods.map(|pod| {
+        let asks = Shape::of(&pod.specs);
+        let fits = |(left, pods): &&mut (Shape, u32)| *pods > 0 && left.cpu >= asks.cpu && left.memory >= asks.memory;
+        let Some((left, pods)) = free.iter_mut().filter(fits).max_by_key(|(left, _)| left.memory) else { return false };
+        *left = Shape { cpu: left.cpu - asks.cpu, memory: left.memory - asks.memory };
+        *pods -= 1;
+        true
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ impl Gather<'_> {
         let on_it = ListParams::default().fields(&format!("spec.nodeName={name}"));
         let pods = self.list(&Resource::PODS, None, on_it).await;
         self.dossier.pods = self.worst_first(pods);
+        self.dossier.budgets = self.list(&Resource::PDBS, None, ListParams::default()).await;
     }
 
     async fn workload(&mut self, key: &WorkloadKey) {

@@ -90,6 +90,6 @@ async fn a_deployments_dossier_holds_its_own_revisions_pods_and_autoscalers_and_
 async fn an_unreachable_server_leaves_gaps_and_not_silence() {
     let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
     let d = fetch(&client, &Subject::Node("n1".into()), &snapshot()).await;
-    assert_eq!((d.object.is_none(), d.pods.is_empty(), d.gaps.len()), (true, true, 2));
+    assert_eq!((d.object.is_none(), d.pods.is_empty(), d.gaps.len()), (true, true, 3));
     assert!(d.gaps[0].starts_with("Node/n1: Connection refused"), "{:?}", d.gaps);
 }

@@ -1,6 +1,7 @@
 //! The loop itself: one task that owns all state and hears of everything by message.
 
 use super::Options;
+use super::aftermath::Aftermath;
 use super::configs::Configs;
 use super::control::Control;
 use super::forecasting::{Forecasting, News, near};
@@ -106,6 +107,7 @@ pub(super) struct Engine {
     pub(super) reasoning: Reasoning,
     pub(super) dossiers: HashMap<FindingId, Arc<Dossier>>,
     pub(super) configs: Configs,
+    pub(super) aftermath: Aftermath,
     pub(super) history: History,
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) rights: BTreeMap<Right, (bool, Timestamp)>,
@@ -172,6 +174,7 @@ impl Engine {
             reasoning: Reasoning::default(),
             dossiers: HashMap::new(),
             configs: Configs::default(),
+            aftermath: Aftermath::default(),
             history: History::default(),
             pipeline: Arc::default(),
             rights: BTreeMap::new(),
@@ -368,6 +371,7 @@ impl Engine {
         self.reasoning.forget();
         self.dossiers.clear();
         self.configs = Configs::default();
+        self.aftermath = Aftermath::default();
         self.history = History::default();
         self.pipeline = Arc::default();
         self.rights.clear();

@@ -1,6 +1,7 @@
 //! The loop: owns all state, runs the phases, knows the modes.
 
 mod act;
+mod aftermath;
 mod authority;
 mod configs;
 pub mod control;

@@ -153,6 +153,9 @@ impl Engine {
         self.withdraw("the trigger is gone", |p| after.contains(&p.finding), now);
         self.planning.retain(&after);
         self.findings = found.into();
+        if fresh {
+            self.follow_aftermath(snapshot, now);
+        }
         self.hold_if_systemic(now);
         self.judged.send_replace((snapshot.clone(), self.findings.clone()));
         self.dirty = true;

@@ -48,7 +48,7 @@ fn measure(snapshot: &mut Snapshot) {
     let day = chrono::TimeDelta::hours(24);
     let pods = snapshot.workloads.iter().flat_map(|w| w.pods.iter()).enumerate().map(|(i, p)| {
         let share = (i % 97) as f32 / 100.0;
-        let usage = PodUsage { cpu: share, memory: share * 6e8, memory_share: Some(share), at: now };
+        let usage = PodUsage { cpu: share, memory: share * 6e8, memory_share: Some(share), throttled: None, at: now };
         (kansole::model::object::PodKey { namespace: p.namespace.clone(), name: (*p.name).into() }, usage)
     });
     snapshot.metrics.pods = Arc::new(pods.collect());

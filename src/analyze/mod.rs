@@ -11,8 +11,8 @@
 //! 6. `schedule`: no node, or failed for good;
 //! 7. `crash` again: running, yet not ready.
 //!
-//! `away` finds what was scaled to nothing while others need it, and `worse` releases whose pods are well and whose requests are
-//! not. `scale` looks at demand, and only where nothing above was found; `systemic` looks at all findings together.
+//! `away` finds what was scaled to nothing while others need it, `worse` releases whose pods are well and whose requests are
+//! not, and `edits` changed ConfigMaps of that kind. `scale` looks at demand, and only where nothing above was found, nor among those it calls and is called by; `systemic` looks at all findings together.
 //! `slo` judges burn rates (A1). `forecast` predicts load (A2), `anomaly` finds what never was so (A3) and `failure`
 //! foresees failures (A4): beside the findings, for they take long.
 
@@ -21,6 +21,7 @@ mod away;
 mod case;
 pub mod cause;
 mod crash;
+mod edits;
 pub mod failure;
 pub mod forecast;
 mod leak;
@@ -53,6 +54,7 @@ pub struct Analyzer {
     seen: HashMap<FindingId, (Timestamp, Timestamp)>,
     restarts: Restarts,
     away: away::Away,
+    edits: edits::Edits,
 }
 
 impl Analyzer {
@@ -78,6 +80,7 @@ impl Analyzer {
     ) -> Vec<Finding> {
         self.restarts.observe(snapshot, now);
         self.away.observe(snapshot, now);
+        self.edits.observe(snapshot, now);
         let scene = Scene::new(snapshot, settings, planning, &self.restarts, now);
         let mut drafts = node::find(&scene);
         for workload in snapshot.workloads.iter() {
@@ -91,12 +94,10 @@ impl Analyzer {
             }
             drafts.extend(self.away.find(&scene, workload));
             if drafts.len() == before {
-                drafts.extend(worse::find(&scene, workload));
-            }
-            if drafts.len() == before {
-                drafts.extend(scale::find(&scene, workload));
+                drafts.extend(worse::find(&scene, workload).or_else(|| self.edits.find(&scene, workload)));
             }
         }
+        drafts.extend(scale::all(&scene, &drafts));
         systemic::find(&scene, &mut drafts);
         self.settle(drafts, slo::slo_findings(snapshot, slos, now), now)
     }

@@ -8,11 +8,13 @@
 use super::case::{Draft, Scene};
 use crate::model::cluster::{Revision, Workload};
 use crate::model::finding::{Evidence, Fault, Severity, Subject};
-use crate::model::object::WorkloadKind;
+use crate::model::object::{WorkloadKey, WorkloadKind};
 use crate::model::pod::{Phase, Resources};
 use crate::model::quantity::{human_bytes, human_cores};
 use crate::model::series::Signal;
 use chrono::TimeDelta;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Above target by no more than this is on target (HPA).
 const TOLERANCE: f64 = 0.1;
@@ -33,8 +35,33 @@ fn is_rebased(scene: &Scene<'_>, workload: &Workload) -> bool {
 /// Demand is averaged over this.
 const WINDOW: TimeDelta = TimeDelta::minutes(3);
 
+/// So many calls away from what is broken, demand is no demand: callers ask again, and those behind them are asked more.
+const NEAR: usize = 2;
+
+/// Demand of every workload that has no trouble of its own and none near it.
+///
+/// When a database is gone, its callers try again and again, and everything that these call is asked more often. More pods
+/// of them would only ask more: what is broken is healed first.
+pub fn all(scene: &Scene<'_>, drafts: &[Draft]) -> Vec<Draft> {
+    let of = |d: &Draft| if let Subject::Workload(key) = &d.subject { Some(key.clone()) } else { None };
+    let troubled: HashSet<WorkloadKey> = drafts.iter().filter_map(of).collect();
+    let mut near: HashSet<WorkloadKey> =
+        drafts.iter().filter(|d| d.severity >= Severity::High).filter_map(of).collect();
+    for _ in 0..NEAR {
+        let calls = scene.snapshot.metrics.calls.iter();
+        let next: Vec<WorkloadKey> = calls
+            .flat_map(|c| [(&c.caller, &c.callee), (&c.callee, &c.caller)])
+            .filter(|(from, to)| near.contains(*from) && !near.contains(*to))
+            .map(|(_, to)| to.clone())
+            .collect();
+        near.extend(next);
+    }
+    let calm = |w: &&Arc<Workload>| !troubled.contains(&w.key) && !near.contains(&w.key);
+    scene.snapshot.workloads.iter().filter(calm).flat_map(|w| find(scene, w)).collect()
+}
+
 /// CPU and memory demand above target, the worse one first.
-pub fn find(scene: &Scene<'_>, workload: &Workload) -> Vec<Draft> {
+fn find(scene: &Scene<'_>, workload: &Workload) -> Vec<Draft> {
     let scalable =
         matches!(workload.key.kind, WorkloadKind::Deployment | WorkloadKind::StatefulSet | WorkloadKind::ReplicaSet);
     if !scalable
@@ -144,5 +171,50 @@ fn draft(
         evidence,
         pods: Vec::new(),
         related: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::Analyzer;
+    use crate::config::settings::{Analyze, Planning};
+    use crate::model::failure::Call;
+    use crate::model::fixtures as fx;
+
+    /// Classes found where `worker` needs more CPU than it asked for, calls `db`, and is called by `queue`; `front` is far.
+    fn found(edit: impl Fn(&mut Workload), calls: &[(&str, &str)]) -> Vec<String> {
+        let mut db = fx::healthy("db", 3);
+        edit(&mut db);
+        let mut snapshot = fx::snapshot(vec![db, fx::healthy("worker", 3)]);
+        snapshot = fx::with_metrics(snapshot, "worker", 600, &[(Signal::Cpu, &|_| 0.3)]);
+        let key = |name: &str| WorkloadKey::new("shop", WorkloadKind::Deployment, name);
+        snapshot.metrics.calls = calls
+            .iter()
+            .map(|(caller, callee)| Call {
+                caller: key(caller),
+                callee: key(callee),
+                rate: 5.0,
+                failed: None,
+                took_ms: [None; 3],
+            })
+            .collect();
+        let findings = Analyzer::new().analyze(&snapshot, &Analyze::default(), &Planning::default(), &[], fx::now());
+        findings.iter().map(|f| f.id.to_string()).collect()
+    }
+
+    #[test]
+    fn demand_near_something_broken_is_no_demand() {
+        const DEMAND: &str = "saturated:shop/Deployment/worker:cpu";
+        let broken = |w: &mut Workload| {
+            let mut pods: Vec<_> = w.pods.iter().map(|p| (**p).clone()).collect();
+            pods.iter_mut().for_each(|p| fx::crashed(p, "Error", 1, 6, 5, 30));
+            w.pods = pods.into_iter().map(Arc::new).collect();
+        };
+        let has = |found: Vec<String>| found.iter().any(|id| id == DEMAND);
+        assert!(has(found(|_| {}, &[("worker", "db")])), "nothing is broken");
+        assert!(!has(found(broken, &[("worker", "db")])), "what it calls is broken");
+        assert!(!has(found(broken, &[("queue", "db"), ("queue", "worker")])), "who calls it asks again and again");
+        assert!(has(found(broken, &[("a", "db"), ("b", "a"), ("b", "worker")])), "it is far away");
     }
 }

@@ -23,7 +23,10 @@ pub fn find(scene: &Scene<'_>, drafts: &mut Vec<Draft>) {
         .iter()
         .filter(|d| {
             d.severity >= Severity::High
-                && !matches!(d.fault, Fault::Leak { .. } | Fault::Saturated { .. } | Fault::Regression { .. })
+                && !matches!(
+                    d.fault,
+                    Fault::Leak { .. } | Fault::Saturated { .. } | Fault::Regression { .. } | Fault::ConfigEdit { .. }
+                )
         })
         .filter_map(|d| if let Subject::Workload(key) = &d.subject { Some(key) } else { None })
         .collect();

@@ -49,15 +49,20 @@ pub fn find(scene: &Scene<'_>, workload: &Workload) -> Option<Draft> {
         return None;
     }
     let metrics = scene.snapshot.metrics.workloads.get(&workload.key)?;
-    metrics.now(Signal::RequestRate).fresh().filter(|r| *r >= LEAST_RATE)?;
-    let symptom = failing(scene, metrics, newest).or_else(|| waiting(scene, metrics, newest))?;
+    let symptom = symptom(scene, metrics, newest.created)?;
     if callee_in_trouble(scene, workload) {
         return None;
     }
     Some(draft(scene, workload, newest, good, symptom))
 }
 
-/// Samples since the release took over, newest last, and those from before.
+/// What is worse with the requests since a change, although there are no more of them.
+pub fn symptom(scene: &Scene<'_>, metrics: &WorkloadMetrics, since: Timestamp) -> Option<String> {
+    metrics.now(Signal::RequestRate).fresh().filter(|r| *r >= LEAST_RATE)?;
+    failing(scene, metrics, since).or_else(|| waiting(scene, metrics, since))
+}
+
+/// Samples since the change took effect, newest last, and those from before.
 fn samples(scene: &Scene<'_>, metrics: &WorkloadMetrics, signal: Signal, since: Timestamp) -> (Vec<f64>, Vec<f64>) {
     let values = |from: Timestamp, to: Timestamp| -> Vec<f64> {
         metrics.history(signal).range(from, to).map(|(_, v)| v).filter(|v| v.is_finite()).collect()
@@ -70,9 +75,9 @@ fn worst(values: &[f64]) -> f64 {
 }
 
 /// Requests that fail since then.
-fn failing(scene: &Scene<'_>, metrics: &WorkloadMetrics, newest: &Revision) -> Option<String> {
+fn failing(scene: &Scene<'_>, metrics: &WorkloadMetrics, since: Timestamp) -> Option<String> {
     let now = metrics.now(Signal::ErrorRate).fresh()?;
-    let (after, before) = samples(scene, metrics, Signal::ErrorRate, newest.created);
+    let (after, before) = samples(scene, metrics, Signal::ErrorRate, since);
     if before.len() < KNOWN || after.len() < BAD {
         return None;
     }
@@ -83,10 +88,10 @@ fn failing(scene: &Scene<'_>, metrics: &WorkloadMetrics, newest: &Revision) -> O
 }
 
 /// Requests that wait since then, although there are no more of them.
-fn waiting(scene: &Scene<'_>, metrics: &WorkloadMetrics, newest: &Revision) -> Option<String> {
+fn waiting(scene: &Scene<'_>, metrics: &WorkloadMetrics, since: Timestamp) -> Option<String> {
     let now = metrics.now(Signal::LatencyP99).fresh()?;
-    let (after, before) = samples(scene, metrics, Signal::LatencyP99, newest.created);
-    let (load_after, load_before) = samples(scene, metrics, Signal::RequestRate, newest.created);
+    let (after, before) = samples(scene, metrics, Signal::LatencyP99, since);
+    let (load_after, load_before) = samples(scene, metrics, Signal::RequestRate, since);
     if before.len() < KNOWN || after.len() < BAD || load_before.is_empty() {
         return None;
     }

@@ -1,6 +1,8 @@
 //! The loop itself: one task that owns all state and hears of everything by message.
 
 use super::Options;
+use super::aftermath::Aftermath;
+use super::configs::Configs;
 use super::control::Control;
 use super::forecasting::{Forecasting, News, near};
 use super::foresight::{self, Foresight};
@@ -68,6 +70,8 @@ pub(super) enum Note {
     Insight(u64, Option<TraceInsight>),
     /// The reasoning about causes, by number: all incidents, or nothing if it broke down.
     Incidents(u64, Option<Told>),
+    /// A ConfigMap was read, or could not be.
+    Config(super::configs::Place, Box<Option<serde_json::Value>>),
     /// Somebody could not be told.
     NotDelivered(String),
     /// The Lease may say something new.
@@ -102,6 +106,8 @@ pub(super) struct Engine {
     pub(super) observing: Observing,
     pub(super) reasoning: Reasoning,
     pub(super) dossiers: HashMap<FindingId, Arc<Dossier>>,
+    pub(super) configs: Configs,
+    pub(super) aftermath: Aftermath,
     pub(super) history: History,
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) rights: BTreeMap<Right, (bool, Timestamp)>,
@@ -169,6 +175,8 @@ impl Engine {
             observing: Observing::default(),
             reasoning: Reasoning::default(),
             dossiers: HashMap::new(),
+            configs: Configs::default(),
+            aftermath: Aftermath::default(),
             history: History::default(),
             pipeline: Arc::default(),
             rights: BTreeMap::new(),
@@ -265,6 +273,7 @@ impl Engine {
             Note::Anomalies(run, news) => self.watched(run, news),
             Note::Insight(run, news) => self.observed(run, news),
             Note::Incidents(run, news) => self.reasoned(run, news),
+            Note::Config(place, answer) => self.config_read(&place, *answer),
             Note::NotDelivered(why) => self.not_delivered(&why),
             Note::Lease => self.lease_seen(),
             Note::Killed(why) => self.kill_switch_seen(why),
@@ -365,6 +374,8 @@ impl Engine {
         self.observing.forget();
         self.reasoning.forget();
         self.dossiers.clear();
+        self.configs = Configs::default();
+        self.aftermath = Aftermath::default();
         self.history = History::default();
         self.pipeline = Arc::default();
         self.rights.clear();

@@ -1,8 +1,10 @@
 //! The loop: owns all state, runs the phases, knows the modes.
 
 mod act;
+mod aftermath;
 mod authority;
 mod bulk;
+mod configs;
 pub mod control;
 mod decide;
 mod details;

@@ -62,6 +62,7 @@ impl Engine {
         let actor = match kind {
             Kind::FindingOpened
             | Kind::FindingClosed
+            | Kind::Aftermath
             | Kind::AnomalyOpened
             | Kind::AnomalyEnded
             | Kind::IncidentOpened

@@ -5,7 +5,7 @@ use super::engine::{Engine, Note};
 use super::world::PhaseProduct;
 use crate::execute::queue::Offer;
 use crate::model::dossier::Dossier;
-use crate::model::finding::{Fault, Finding, FindingId, Severity};
+use crate::model::finding::{Fault, Finding, FindingId, Severity, Subject};
 use crate::model::journal::Kind;
 use crate::model::mode::{Mode, PhaseName};
 use crate::model::plan::Proposal;
@@ -28,6 +28,7 @@ impl Engine {
         if let Some(text) = self.control.check_confirmation(now) {
             self.auto_stopped(&text);
         }
+        self.read_configs();
         if self.control.runs_alone() {
             let snapshot = self.snapshot.clone();
             self.analyze(&snapshot, now);
@@ -151,6 +152,9 @@ impl Engine {
         self.withdraw("the trigger is gone", |p| after.contains(&p.finding), now);
         self.planning.retain(&after);
         self.findings = found.into();
+        if fresh {
+            self.follow_aftermath(snapshot, now);
+        }
         self.hold_if_systemic(now);
         self.judged.send_replace((snapshot.clone(), self.findings.clone()));
         self.dirty = true;
@@ -206,8 +210,13 @@ impl Engine {
     }
 
     /// A dossier arrived: the planner makes a proposal of it, or says why not.
-    pub(super) fn plan(&mut self, id: &FindingId, dossier: Dossier) {
+    pub(super) fn plan(&mut self, id: &FindingId, mut dossier: Dossier) {
         let now = time::now();
+        if let Some(Subject::Workload(key)) = &dossier.subject
+            && let Some(workload) = self.snapshot.workload(key)
+        {
+            dossier.configs = self.configs.of(workload);
+        }
         let dossier = Arc::new(dossier);
         self.dossiers.insert(id.clone(), dossier.clone());
         let Some(finding) = self.findings.iter().find(|f| f.id == *id).cloned() else {

@@ -243,7 +243,7 @@ settings! {
         per_hour: u32 = 20,
         /// Actions in any hour in one namespace.
         per_hour_namespace: u32 = 6,
-        /// Actions in flight at once.
+        /// Actions at once that still change something; one that is only verified does not count.
         concurrent: u32 = 1,
         /// Actions in any hour that touch one node.
         per_hour_node: u32 = 2,

@@ -16,6 +16,8 @@ pub(super) struct Course {
     pub deps: Deps,
     pub actor: Actor,
     pub purpose: Purpose,
+    /// Names of the disruption budgets over the target's pods.
+    pub budgets: Vec<Arc<str>>,
     by: String,
     valid_until: Timestamp,
 }
@@ -27,6 +29,7 @@ impl Course {
             item: permit.item().clone(),
             actor: permit.actor(),
             purpose: permit.purpose(),
+            budgets: permit.budgets().to_vec(),
             by: permit.approver().to_owned(),
             valid_until: permit.valid_until(),
             deps,

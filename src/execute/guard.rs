@@ -6,7 +6,7 @@
 //!
 //! ```compile_fail,E0451
 //! // Its fields are private: nobody else can make one.
-//! let permit = kansole::execute::Permit { item: todo!(), purpose: todo!(), valid_until: todo!() };
+//! let permit = kansole::execute::Permit { item: todo!(), purpose: todo!(), budgets: todo!(), valid_until: todo!() };
 //! ```
 //! ```compile_fail,E0599
 //! // It cannot be copied: one approval is one run.
@@ -99,6 +99,8 @@ pub(super) enum Purpose {
 pub struct Permit {
     item: QueueItem,
     purpose: Purpose,
+    /// Disruption budgets over the target's pods, as the guard saw them.
+    budgets: Vec<Arc<str>>,
     valid_until: Timestamp,
 }
 
@@ -125,6 +127,10 @@ impl Permit {
 
     pub(super) fn actor(&self) -> Actor {
         if self.approver() == AUTO { Actor::Auto } else { Actor::Person }
+    }
+
+    pub(super) fn budgets(&self) -> &[Arc<str>] {
+        &self.budgets
     }
 
     pub(super) fn item(&self) -> &QueueItem {
@@ -180,7 +186,8 @@ impl Guard {
         item.blocked = Vec::new();
         self.history.add(&item);
         let valid_until = self.validity(&item, request.now);
-        Ok(Permit { item, purpose: Purpose::Run, valid_until })
+        let budgets = request.surroundings.iter().flat_map(|s| s.budgets.iter().map(|b| b.name.clone())).collect();
+        Ok(Permit { item, purpose: Purpose::Run, budgets, valid_until })
     }
 
     /// Leave to undo an action that was applied, for the operator. Rate limits and cooldowns do not apply:
@@ -215,7 +222,7 @@ impl Guard {
         let what = format!("undo asked for by {by}");
         item.story.push(Moment { at: request.now, what });
         let valid_until = self.validity(&item, request.now);
-        Ok(Permit { item, purpose: Purpose::Revert, valid_until })
+        Ok(Permit { item, purpose: Purpose::Revert, budgets: Vec::new(), valid_until })
     }
 
     /// Leave to finish an action that was in flight when kansole stopped: to verify it, and to undo it if it
@@ -235,7 +242,8 @@ impl Guard {
             return Err(reasons);
         }
         let valid_until = self.validity(request.item, request.now);
-        Ok(Permit { item: request.item.clone(), purpose: Purpose::Resume, valid_until })
+        // Which budgets count was written down before the write.
+        Ok(Permit { item: request.item.clone(), purpose: Purpose::Resume, budgets: Vec::new(), valid_until })
     }
 
     /// Notes how an action ended. Call it with the item that a run gives back.

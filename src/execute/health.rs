@@ -2,21 +2,25 @@
 
 use super::touches::Touches;
 use crate::model::action::Health;
-use crate::model::cluster::Workload;
+use crate::model::cluster::{PdbRow, Workload};
 use crate::model::finding::{Fault, Finding};
+use crate::model::object::PodKey;
 use crate::model::plan::Proposal;
 use crate::model::pod::{ContainerRow, PodRow, Terminated};
 use crate::model::series::Signal;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Restarts of one workload's pods that count as harm.
 const RESTARTS: u32 = 2;
 /// Growth of p99 that counts as harm, together with errors.
 const P99_FACTOR: f64 = 1.2;
+/// Share of CPU periods from which being held back is harm, and the growth that is harm below that.
+const THROTTLED: f64 = 0.5;
+const THROTTLED_MORE: f64 = 0.2;
 /// The factor of the burn-rate alarm on 5 minutes and an hour (Google SRE workbook).
 const FAST_BURN: f64 = 14.4;
 /// Share of failed requests above which growing errors count as harm (P8 calls more than 1 % an error state).
@@ -73,9 +77,48 @@ pub(super) fn of(
         oom_kills: workload.map(|w| w.pods.iter().map(|p| oom_kills(p, None)).sum()),
         error_rate: metrics.and_then(|m| m.now(Signal::ErrorRate).fresh()),
         p99_s: metrics.and_then(|m| m.now(Signal::LatencyP99).fresh()),
+        throttled: workload.and_then(|w| throttled(w, snapshot, now, limit)),
+        budgets: BTreeMap::new(),
         finding_present: present(proposal, snapshot, findings, now, limit),
         gone_since: None,
     }
+}
+
+/// How much the pod of a workload that is held back most is; `None` if none has a limit, or nothing fresh is known.
+fn throttled(workload: &Workload, snapshot: &Snapshot, now: Timestamp, limit: TimeDelta) -> Option<f64> {
+    let limit = limit.max(TimeDelta::seconds(2 * i64::from(snapshot.metrics.step)));
+    let shares = workload.live_pods().filter_map(|p| {
+        let key = PodKey { namespace: p.namespace.clone(), name: (*p.name).into() };
+        let usage = snapshot.metrics.pods.get(&key).filter(|u| now - u.at <= limit)?;
+        usage.throttled.map(f64::from)
+    });
+    shares.reduce(f64::max)
+}
+
+/// What budgets of these names allow now.
+pub(super) fn allowed(proposal: &Proposal, names: &[Arc<str>], snapshot: &Snapshot) -> BTreeMap<Arc<str>, u32> {
+    let rows = rows(proposal, snapshot).filter(|b| names.contains(&b.name));
+    rows.map(|b| (b.name.clone(), b.allowed)).collect()
+}
+
+/// Budgets of the target's namespace, as far as they are watched.
+fn rows<'a>(proposal: &'a Proposal, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Arc<PdbRow>> {
+    let namespace = proposal.workload().map(|key| &key.namespace);
+    snapshot.pdbs.iter().filter(move |b| namespace == Some(&b.namespace))
+}
+
+/// A budget that allowed disruptions before and allows none now, because pods are missing and not because an autoscaler wants
+/// fewer. It is judged once the rollout is complete: while pods move, a budget is used up rightly.
+pub(super) fn used_up(proposal: &Proposal, base: &Baseline, snapshot: &Snapshot) -> Option<String> {
+    let desired = snapshot.workload(proposal.workload()?)?.replicas.desired;
+    let fell = |b: &&Arc<PdbRow>| {
+        base.before.budgets.get(&b.name).is_some_and(|before| *before > 0) && b.allowed == 0 && b.healthy < desired
+    };
+    let budget = rows(proposal, snapshot).find(fell)?;
+    Some(format!(
+        "disruption budget {} allows none any more ({} of {desired} pods are healthy)",
+        budget.name, budget.healthy
+    ))
 }
 
 /// Whether the trigger still holds; `None` if the data it is concluded from is not fresh.
@@ -120,6 +163,19 @@ pub(super) fn immediate_harm(proposal: &Proposal, base: &Baseline, snapshot: &Sn
         }
     }
     None
+}
+
+/// Pods that are held back at their CPU limit much more than before, judged only after settling (§2.4).
+pub(super) fn held_back(before: &Health, after: &Health) -> Option<String> {
+    let (was, is) = (before.throttled?, after.throttled?);
+    let worse = is - was > THROTTLED_MORE || (is > THROTTLED && was <= THROTTLED);
+    worse.then(|| {
+        format!(
+            "a pod is held back at its CPU limit in {:.0} % of all periods ({:.0} % before)",
+            is * 100.0,
+            was * 100.0
+        )
+    })
 }
 
 /// Requests that got worse, judged only after settling, so that the rate windows hold nothing from before.

@@ -124,7 +124,8 @@ pub(super) fn spec_digest(object: &Value, with_replicas: bool) -> String {
     if !with_replicas && let Some(map) = spec.as_object_mut() {
         map.remove("replicas");
     }
-    content_digest(&serde_json::json!({ "spec": spec }))
+    // A ConfigMap has no spec: what it holds is what it should be.
+    content_digest(&serde_json::json!({ "spec": spec, "data": object["data"], "binaryData": object["binaryData"] }))
 }
 
 /// Reads an object for a decision after a write: `Ok(None)` is "gone".

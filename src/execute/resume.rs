@@ -37,7 +37,7 @@ pub async fn resume(permit: Permit, deps: Deps) -> QueueItem {
             end(course, Kind::Superseded, ActionState::Superseded { why }).await
         }
         ActionState::Applying { .. } => applying(course).await,
-        ActionState::Verifying { since, settle, until } => match found(&mut course).await {
+        ActionState::Verifying { since, settle, until, .. } => match found(&mut course).await {
             Err(why) => hand_over(course, why).await,
             Ok(steps) if steps.iter().all(|s| s.there) => {
                 let (base, done) = taken_up(&course, steps, since);

@@ -80,7 +80,8 @@ pub async fn run(permit: Permit, deps: Deps) -> QueueItem {
     }
     let (snapshot, findings) = verify::look(&course);
     let limit = TimeDelta::from_std(course.deps.settings.stale_after).unwrap_or(TimeDelta::zero());
-    let before = health::of(&course.item.proposal, &snapshot, &findings, now, limit);
+    let mut before = health::of(&course.item.proposal, &snapshot, &findings, now, limit);
+    before.budgets = health::allowed(&course.item.proposal, &course.budgets, &snapshot);
     let mut base = Baseline::take(&course.item.proposal, &snapshot, before);
     let mut done = Written::default();
     match write_all(&mut course, &mut base, &mut done).await {
@@ -215,7 +216,8 @@ pub(super) async fn finish(
         // Kept with the item while it is verified, so that a restart still knows what it was like before.
         course.item.outcome =
             Some(outcome(&course, Verdict::Unknown, vec!["being verified".into()], &base, &base.before));
-        let state = ActionState::Verifying { since: base.written.unwrap_or(now), settle, until };
+        let since = base.written.unwrap_or(now);
+        let state = ActionState::Verifying { since, settle, until, complete: false };
         course.enter(Kind::Verifying, state, "written; verifying".into(), json!({"before": base.before})).await;
         verify::judge(&mut course, &base, &done.marks, window).await
     };

@@ -3,6 +3,7 @@
 
 use crate::model::cluster::Owner;
 use crate::model::dossier::Dossier;
+use crate::model::object::{ObjectRef, Resource};
 use crate::model::ownership;
 use serde_json::Value;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub struct Budget {
 pub struct Surroundings {
     /// Who else writes its desired state.
     pub owners: Vec<Owner>,
+    /// Who declares the ConfigMaps it reads and the Services before it, for plans that write to those.
+    pub beside: Vec<(ObjectRef, Owner)>,
     /// What could not be read, such as `hpas: forbidden`.
     pub gaps: Vec<Arc<str>>,
     /// Budgets of its namespace that cover at least one of its pods.
@@ -34,15 +37,28 @@ impl Surroundings {
     pub fn of(dossier: &Dossier) -> Self {
         let owners = dossier.object.as_ref().map_or_else(Vec::new, |o| ownership::owners(o, &dossier.autoscalers));
         let budgets = dossier.budgets.iter().filter_map(|b| budget(b, &dossier.pods)).collect();
-        Self { owners, gaps: dossier.gaps.clone(), budgets }
+        let maps = dossier.configs.iter().map(|f| (Resource::CONFIGMAPS, &f.live));
+        let services = dossier.services.iter().map(|s| (Resource::SERVICES, s));
+        let beside = maps.chain(services).flat_map(|(resource, object)| declared(resource, object)).collect();
+        Self { owners, beside, gaps: dossier.gaps.clone(), budgets }
     }
+}
+
+/// Who declares an object beside the target, one entry for each.
+fn declared(resource: Resource, object: &Value) -> Vec<(ObjectRef, Owner)> {
+    let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
+    let place = ObjectRef::namespaced(resource, text("namespace"), text("name"));
+    ownership::owners(object, &[]).into_iter().map(|owner| (place.clone(), owner)).collect()
 }
 
 fn budget(budget: &Value, pods: &[Value]) -> Option<Budget> {
     let selector = &budget["spec"]["selector"];
     let covered: Vec<Arc<str>> = pods
         .iter()
-        .filter(|p| selects(selector, &p["metadata"]["labels"]))
+        .filter(|p| {
+            let (theirs, ours) = (&budget["metadata"]["namespace"], &p["metadata"]["namespace"]);
+            (theirs.is_null() || ours.is_null() || theirs == ours) && selects(selector, &p["metadata"]["labels"])
+        })
         .filter_map(|p| p["metadata"]["name"].as_str().map(Arc::from))
         .collect();
     if covered.is_empty() {

@@ -23,6 +23,8 @@ pub(super) struct Touches {
     pub template: bool,
     /// Pods are evicted.
     pub evicts: bool,
+    /// Pods are taken from their controllers and Services.
+    pub detaches: bool,
     /// A number becomes smaller, or something is removed.
     pub shrinks: bool,
 }
@@ -39,7 +41,7 @@ impl Touches {
 
     /// Whether pods go away or are replaced.
     pub(super) fn disrupts(self) -> bool {
-        self.template || self.evicts || (self.replicas && self.shrinks)
+        self.template || self.evicts || self.detaches || (self.replicas && self.shrinks)
     }
 
     fn add(&mut self, step: &Step) {
@@ -53,6 +55,11 @@ impl Touches {
                         continue;
                     }
                     self.spec = true;
+                    self.detaches |= step.target.resource == Resource::PODS && path.starts_with("/metadata/labels");
+                    // Keys of a ConfigMap are chosen by people, and may be called like fields of a workload.
+                    if step.target.resource == Resource::CONFIGMAPS {
+                        continue;
+                    }
                     let resources = path.contains("/resources") || subresource.as_deref() == Some("resize");
                     self.resources |= resources;
                     self.memory_limit |= resources && (path.ends_with("/limits/memory") || sets_memory_limit(op));

@@ -98,7 +98,7 @@ pub(super) async fn judge(
         use crate::model::object::WorkloadKind as W;
         matches!(k.kind, W::Deployment | W::StatefulSet | W::DaemonSet)
     });
-    if controlled && (touches.template || touches.replicas || touches.evicts) {
+    if controlled && (touches.template || touches.replicas || touches.evicts || touches.detaches) {
         match wait_ready(course, base).await {
             Ok(()) => {}
             Err(Waiting::Interrupted) => return Judgement::Interrupted,
@@ -116,7 +116,7 @@ pub(super) async fn judge(
         (settle, settle + course.deps.settings.observe)
     });
     let since = base.written.unwrap_or(now);
-    let state = ActionState::Verifying { since, settle, until };
+    let state = ActionState::Verifying { since, settle, until, complete: true };
     course.enter(Kind::Verifying, state, "complete; settling, then observing".into(), json!({"until": until})).await;
     observe(course, base, marks, settle, until).await
 }
@@ -133,6 +133,7 @@ async fn observe(
     let limit = stale_after(course);
     let last_call = until + course.deps.settings.step_timeout;
     let mut low_since: Option<Timestamp> = None;
+    let mut used_up: Option<(Timestamp, String)> = None;
     let mut gone_since: Option<Timestamp> = None;
     let mut generation = base.generation;
     loop {
@@ -157,15 +158,22 @@ async fn observe(
             low_since =
                 (workload.replicas.available < health::wanted(base, workload)).then(|| low_since.unwrap_or(now));
         }
+        if known {
+            let since = used_up.as_ref().map_or(now, |(since, _)| *since);
+            used_up = health::used_up(&proposal, base, &snapshot).map(|why| (since, why));
+        }
+        let tight = used_up.as_ref().filter(|(since, _)| now - *since >= LOW_GRACE).map(|(_, why)| why.clone());
         let harm = if known { health::immediate_harm(&proposal, base, &snapshot) } else { None };
         let low =
             low_since.filter(|s| now - *s >= LOW_GRACE).map(|_| "fewer pods are available than before".to_owned());
         let settled = if known && now >= settle {
-            health::settled_harm(&base.before, &after).or_else(|| health::fast_burn(&proposal, base, &findings))
+            health::settled_harm(&base.before, &after)
+                .or_else(|| health::held_back(&base.before, &after))
+                .or_else(|| health::fast_burn(&proposal, base, &findings))
         } else {
             None
         };
-        if let Some(why) = harm.or(low).or(settled) {
+        if let Some(why) = harm.or(low).or(tight).or(settled) {
             return match drift(course, marks).await {
                 Some(who) => Judgement::Drift(who),
                 None => Judgement::Verdict(Verdict::Harmful, vec![why], after),

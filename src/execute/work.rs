@@ -40,6 +40,7 @@ impl Work {
                 | Fault::PodFailed { .. }
                 | Fault::SloBurn { .. }
                 | Fault::Regression { .. }
+                | Fault::ConfigEdit { .. }
                 | Fault::ScaledAway { .. }
                 | Fault::Systemic { .. }
         );

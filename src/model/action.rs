@@ -4,6 +4,7 @@ use super::plan::{ActionId, Proposal};
 use super::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Why something may not be done, with what would make it possible.
@@ -69,8 +70,15 @@ pub enum ActionState {
     DryRun,
     /// Step `step` (from 0) is being written.
     Applying { step: usize },
-    /// Written; settling until `settle`, then observed until `until`.
-    Verifying { since: Timestamp, settle: Timestamp, until: Timestamp },
+    /// Written; settling until `settle`, then observed until `until`. `complete`: the controllers have finished what was
+    /// written, and only its effect is looked at. Not in journals of older versions, where it counts as not yet.
+    Verifying {
+        since: Timestamp,
+        settle: Timestamp,
+        until: Timestamp,
+        #[serde(default)]
+        complete: bool,
+    },
     /// Being undone.
     Reverting { why: String },
     /// Finished, with its verdict.
@@ -155,6 +163,12 @@ pub struct Health {
     pub oom_kills: Option<u32>,
     pub error_rate: Option<f64>,
     pub p99_s: Option<f64>,
+    /// Largest share of CPU periods, 0..1, in which one of its pods was held back at its limit.
+    #[serde(default)]
+    pub throttled: Option<f64>,
+    /// Disruptions that the budgets over its pods allow, by their names. Only taken before the write.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub budgets: BTreeMap<Arc<str>, u32>,
     /// Whether the finding that triggered the action still holds.
     pub finding_present: Option<bool>,
     /// Since when it does not, without a break, as verification saw it after the write.

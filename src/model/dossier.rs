@@ -8,6 +8,9 @@ use super::time::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
 
+/// Annotation of a Service that names the workload which may take its place: `standby` or `StatefulSet/standby`.
+pub const BACKUP: &str = "kansole.dev/backup";
+
 /// Live JSON around one subject. A part that could not be read is in `gaps`, never silently empty.
 #[derive(Debug, Clone, Default)]
 pub struct Dossier {
@@ -25,10 +28,25 @@ pub struct Dossier {
     pub limits: Vec<Value>,
     /// The namespace object.
     pub namespace: Option<Value>,
-    /// PodDisruptionBudgets of the namespace.
+    /// PodDisruptionBudgets of the namespace; around a node those of all namespaces.
     pub budgets: Vec<Value>,
+    /// Services of the namespace whose selector picks the pods of its template.
+    pub services: Vec<Value>,
+    /// Workloads that those Services declare as their backup ([`BACKUP`]).
+    pub backups: Vec<Value>,
+    /// ConfigMaps that its template reads, as far as kansole may read them.
+    pub configs: Vec<ConfigFile>,
     /// What could not be read, and why: `hpas: forbidden`.
     pub gaps: Vec<Arc<str>>,
     /// When it was fetched.
     pub taken: Timestamp,
+}
+
+/// A ConfigMap, whole, and what it held before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfigFile {
+    /// The object.
+    pub live: Value,
+    /// `data` and `binaryData` before its last change by somebody else, and when that was seen; `None`: no change was seen.
+    pub before: Option<(Value, Timestamp)>,
 }

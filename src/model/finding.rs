@@ -79,6 +79,13 @@ pub enum Fault {
         /// What got worse, with numbers.
         symptom: Arc<str>,
     },
+    /// Pods are well, but requests fail or wait since a ConfigMap that it reads was changed.
+    ConfigEdit {
+        /// Name of the ConfigMap, in the same namespace.
+        map: Arc<str>,
+        /// What got worse, with numbers.
+        symptom: Arc<str>,
+    },
     /// Somebody scaled it to nothing, and others suffer since.
     ScaledAway {
         /// Replicas it had.
@@ -178,6 +185,7 @@ impl Fault {
             Self::Leak { .. } => "leak",
             Self::BadRelease { .. } => "bad-release",
             Self::Regression { .. } => "regression",
+            Self::ConfigEdit { .. } => "config-edit",
             Self::ScaledAway { .. } => "scaled-away",
             Self::ImageError { .. } => "image-error",
             Self::MissingConfig { .. } => "missing-config",

@@ -268,7 +268,7 @@ pub fn with_metrics(
 pub fn with_usage(mut snapshot: Snapshot, pod: &str, memory: f32, share: f32) -> Snapshot {
     let mut all: HashMap<_, _> = (*snapshot.metrics.pods).clone();
     let key = super::object::PodKey { namespace: "shop".into(), name: pod.into() };
-    all.insert(key, PodUsage { cpu: 0.1, memory, memory_share: Some(share), at: now() });
+    all.insert(key, PodUsage { cpu: 0.1, memory, memory_share: Some(share), throttled: None, at: now() });
     snapshot.metrics.pods = Arc::new(all);
     snapshot.metrics.state = SourceState::Live { last: now() };
     snapshot

@@ -47,6 +47,8 @@ pub enum Kind {
     HandedOver,
     /// Found in flight after a restart, and what was done about it.
     Recovered,
+    /// What became of a workload's pods after a fault.
+    Aftermath,
 }
 
 impl Kind {
@@ -81,6 +83,7 @@ impl Kind {
             Self::Failed => "failed",
             Self::HandedOver => "handed_over",
             Self::Recovered => "recovered",
+            Self::Aftermath => "aftermath",
         }
     }
 }

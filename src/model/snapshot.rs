@@ -121,6 +121,8 @@ pub struct PodUsage {
     pub memory: f32,
     /// Working set over limit of its fullest container, if a limit is set.
     pub memory_share: Option<f32>,
+    /// Share of its CPU periods, 0..1, in which the container that is held back most was; `None` without a CPU limit.
+    pub throttled: Option<f32>,
     /// When it was sampled.
     pub at: Timestamp,
 }

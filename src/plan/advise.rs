@@ -51,6 +51,14 @@ fn workload(key: &WorkloadKey, fault: &Fault, ask: &Ask<'_>) -> (String, Vec<Str
                 format!("kubectl top pods -A --sort-by=memory; kubectl describe node {node}"),
             ],
         ),
+        Fault::ConfigEdit { map, .. } => (
+            format!("put ConfigMap {map} back to what it was"),
+            vec![
+                format!("kubectl get configmap -n {ns} {map} -o yaml --show-managed-fields   # who changed it, and when"),
+                format!("kubectl edit configmap -n {ns} {map}"),
+                format!("kubectl rollout restart -n {ns} {kind}/{name}   # unless it reads it again by itself"),
+            ],
+        ),
         Fault::CrashLoop { container, exit_code } => (
             format!("find out why container {container} exits with code {exit_code}"),
             vec![

@@ -4,10 +4,10 @@
 //! seen healthy. Then going back cures what restarts and more memory would only delay.
 
 use super::draft::Draft;
-use super::{Ask, NoProposal, advise, replace, rollback};
+use super::{Ask, NoProposal, advise, hang, isolate, replace, rollback};
 use crate::model::cluster::{Revision, Workload};
 use crate::model::finding::{Evidence, Fault};
-use crate::model::object::WorkloadKind;
+use crate::model::object::{PodKey, WorkloadKind};
 use crate::model::plan::Strategy;
 use crate::model::time::age;
 use chrono::TimeDelta;
@@ -50,7 +50,7 @@ pub fn rollback(ask: &Ask<'_>) -> Option<Result<Draft, NoProposal>> {
 }
 
 /// What to do about pods that run and do not answer. One of many is replaced; where many do, or where the last replacement
-/// did not last, a recent release is rolled back. What the pods say is kept with the proposal, because it goes with them.
+/// did not last, a recent release is rolled back, or else the pod is put aside. What the pods say is kept with the proposal, because it goes with them.
 pub fn hang(ask: &Ask<'_>) -> Result<Draft, NoProposal> {
     let workload = ask.workload()?;
     let again = ask.history.restarts(&workload.key, ask.now) > 0;
@@ -60,8 +60,18 @@ pub fn hang(ask: &Ask<'_>) -> Result<Draft, NoProposal> {
     {
         return draft.map(|d| with_last_words(ask, d));
     }
-    let made = replace::one(ask).or_else(|no| advise::plan(ask, &no))?;
+    if again && let Ok(draft) = isolate::detach(ask) {
+        return Ok(with_last_words(ask, draft));
+    }
+    let made = replace::one(ask)
+        .or_else(|no| hang::restart(ask).map_err(|unproven| if many { unproven } else { no }))
+        .or_else(|no| advise::plan(ask, &no))?;
     Ok(if made.strategy == Strategy::Restart { with_last_words(ask, made) } else { made })
+}
+
+fn key_of(pod: &serde_json::Value) -> PodKey {
+    let text = |key: &str| super::live::text(&pod["metadata"][key]).into();
+    PodKey { namespace: text("namespace"), name: text("name") }
 }
 
 /// Adds what the troubled pods say of themselves.
@@ -87,6 +97,7 @@ fn with_last_words(ask: &Ask<'_>, mut draft: Draft) -> Draft {
         let containers = pod["status"]["containerStatuses"].as_array().into_iter().flatten().map(|c| {
             format!("{}: restartCount {}, state {}", super::live::text(&c["name"]), c["restartCount"], c["state"])
         });
+        draft.why.extend(hang::evidence(ask, &key_of(pod)).filter(|e| !draft.why.contains(e)));
         let says: Vec<String> = ready.chain(containers).collect();
         let says = crate::model::text::clean(&says.join("; ")).into_owned();
         draft.why.push(Evidence::new(format!("pod {name} before it goes"), says, Some(ask.dossier.taken)));

@@ -12,7 +12,12 @@ pub fn allows(budgets: &[Value], pod: &Value) -> Result<(), NoProposal> {
     if matches!(text(&pod["status"]["phase"]), "Pending" | "Succeeded" | "Failed") {
         return Ok(());
     }
-    let matching: Vec<&Value> = budgets.iter().filter(|b| selects(&b["spec"]["selector"], pod)).collect();
+    // Around a node there are budgets of many namespaces; each holds in its own.
+    let own = |b: &&Value| {
+        let (theirs, ours) = (&b["metadata"]["namespace"], &pod["metadata"]["namespace"]);
+        theirs.is_null() || ours.is_null() || theirs == ours
+    };
+    let matching: Vec<&Value> = budgets.iter().filter(own).filter(|b| selects(&b["spec"]["selector"], pod)).collect();
     if matching.len() > 1 {
         let names: Vec<&str> = matching.iter().map(|b| text(&b["metadata"]["name"])).collect();
         return Err(NoProposal::because(format!(

@@ -9,8 +9,13 @@ mod backoff;
 mod blame;
 mod blast;
 mod budget;
+mod config;
 mod draft;
+mod drain;
+mod failover;
+mod hang;
 pub mod history;
+mod isolate;
 mod live;
 mod memory;
 mod node;
@@ -19,6 +24,7 @@ mod restart;
 pub mod rightsize;
 mod risk;
 mod rollback;
+mod room;
 mod scale;
 
 use crate::config::settings::Planning;
@@ -100,33 +106,52 @@ pub fn adjust(
 }
 
 fn answer(ask: &Ask<'_>) -> Result<Proposal, NoProposal> {
-    let draft = match &ask.finding.fault {
+    let cure = match &ask.finding.fault {
         Fault::OomContainer { container, limit, peak, .. } => {
             blame::rollback(ask).unwrap_or_else(|| memory::plan(ask, container, *limit, *peak))
         }
         Fault::Leak { .. } => blame::rollback(ask).unwrap_or_else(|| restart::plan(ask)),
         Fault::BadRelease { revision, .. } | Fault::Regression { revision, .. } => rollback::plan(ask, *revision),
         Fault::ScaledAway { was } => scale::restore(ask, *was),
-        Fault::CrashLoop { .. } => replace::one(ask).or_else(|no| advise::plan(ask, &no)),
-        Fault::NotReady { .. } => blame::hang(ask),
+        Fault::ConfigEdit { map, .. } => config::put_back(ask, map),
+        Fault::CrashLoop { .. } => {
+            config::blamed(ask).unwrap_or_else(|| replace::one(ask)).or_else(|no| advise::plan(ask, &no))
+        }
+        Fault::NotReady { .. } => config::blamed(ask).unwrap_or_else(|| blame::hang(ask)),
         Fault::PodFailed { .. } => replace::failed(ask),
         Fault::Dependency { on } => backoff::plan(ask, on),
         Fault::NodeNotReady { node } | Fault::NodePressure { node, .. } => {
             node::plan(ask, node).or_else(|no| advise::plan(ask, &no))
         }
         Fault::Saturated { utilisation, target, resource } => scale::plan(ask, resource, *utilisation, *target),
-        Fault::OomNode { .. }
-        | Fault::ImageError { .. }
-        | Fault::MissingConfig { .. }
-        | Fault::LivenessKills { .. }
-        | Fault::Unschedulable { .. } => advise::plan(ask, &NoProposal::because("")),
+        Fault::MissingConfig { .. } | Fault::LivenessKills { .. } => {
+            config::blamed(ask).unwrap_or_else(|| Err(NoProposal::because(""))).or_else(|no| advise::plan(ask, &no))
+        }
+        Fault::OomNode { .. } | Fault::ImageError { .. } | Fault::Unschedulable { .. } => {
+            advise::plan(ask, &NoProposal::because(""))
+        }
         Fault::SloBurn { slo, .. } => Err(NoProposal::because(format!(
             "SLO {slo} burns its budget: a symptom; look for the finding that causes it"
         ))),
         Fault::Systemic { scope, .. } => Err(NoProposal::because(format!(
             "too many {scope} are unhealthy at once: automation stands back; find the common cause first"
         ))),
-    }?;
+    };
+    // What cannot be cured by itself, and leaves nothing to serve, may have a stand-in.
+    let draft = match cure {
+        Ok(draft) if draft.writes() => draft,
+        // Whoever sets a value wants this plan, not another.
+        no if ask.wanted.is_some() => no?,
+        no => match failover::plan(ask) {
+            None => no?,
+            Some(Ok(draft)) => draft,
+            Some(Err(why)) => {
+                let mut draft = no?;
+                draft.notes.push(format!("no failover: {why}"));
+                draft
+            }
+        },
+    };
     if draft.writes() {
         ask.fresh()?;
     }

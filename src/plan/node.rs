@@ -1,8 +1,9 @@
-//! Cordon a node that is lost or short of disk, so that nothing new lands on it.
+//! Cordon a node that is lost or short of disk, so that nothing new lands on it; one that is short of disk and cordoned is
+//! emptied as far as its pods may move.
 
 use super::draft::Draft;
 use super::risk::Change;
-use super::{Ask, NoProposal, live};
+use super::{Ask, NoProposal, drain, live};
 use crate::model::finding::Fault;
 use crate::model::object::{ObjectRef, Resource};
 use crate::model::plan::{Blast, Risk, Strategy};
@@ -23,7 +24,14 @@ pub fn plan(ask: &Ask<'_>, node: &str) -> Result<Draft, NoProposal> {
     let Some(row) = ask.snapshot.node(node) else {
         return Err(NoProposal::because(format!("node {node} is gone")));
     };
-    if row.cordoned || object["spec"]["unschedulable"] == true {
+    let cordoned = row.cordoned || object["spec"]["unschedulable"] == true;
+    if cordoned
+        && matches!(ask.finding.fault, Fault::NodePressure { .. })
+        && *row.uid == *live::text(&object["metadata"]["uid"])
+    {
+        return drain::plan(ask, row);
+    }
+    if cordoned {
         return Err(NoProposal::because(format!("node {node} is cordoned already; drain it if its pods should move")));
     }
     if *row.uid != *live::text(&object["metadata"]["uid"]) {

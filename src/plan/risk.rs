@@ -12,6 +12,8 @@ pub enum Change {
     Evict,
     /// The replica count grows.
     ScaleUp,
+    /// The replica count goes back from nothing to what it was.
+    Restore,
     /// A node.
     Node,
     /// Nothing is written.
@@ -21,11 +23,13 @@ pub enum Change {
 /// The risk of a change to a workload of `pods` pods of which `share_down` (0..1) may be down at once.
 ///
 /// - High: a node, a StatefulSet (identity and order), or the whole workload down.
-/// - Medium: the template of a single pod's workload, or evictions without surge that take more than a quarter.
+/// - Medium: pods put back where there are none, the template of a single pod's workload, or evictions without surge that take more than a quarter.
 /// - Low: all else: reversible, and at most a quarter of the pods, or a rolling update that keeps some serving.
 pub fn risk(kind: Option<&WorkloadKind>, change: Change, pods: u32, share_down: f64) -> Risk {
     match change {
         Change::Nothing => Risk::Low,
+        // No pod is there that could lose its identity or its peers.
+        Change::Restore => Risk::Medium,
         Change::Node => Risk::High,
         _ if kind == Some(&WorkloadKind::StatefulSet) => Risk::High,
         _ if share_down >= 1.0 => Risk::High,
@@ -53,6 +57,8 @@ mod tests {
             (d, Change::Evict, 1, 1.0, Risk::High),
             (d, Change::ScaleUp, 1, 0.0, Risk::Low),
             (Some(&WorkloadKind::StatefulSet), Change::Evict, 10, 0.1, Risk::High),
+            (Some(&WorkloadKind::StatefulSet), Change::ScaleUp, 2, 0.0, Risk::High),
+            (Some(&WorkloadKind::StatefulSet), Change::Restore, 2, 0.0, Risk::Medium),
             (None, Change::Node, 0, 0.0, Risk::High),
             (d, Change::Nothing, 3, 0.0, Risk::Low),
         ] {

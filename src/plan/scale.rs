@@ -7,9 +7,9 @@
 
 use super::draft::{Draft, owners};
 use super::risk::Change;
-use super::{Ask, NoProposal, live};
+use super::{Ask, NoProposal, live, room};
 use crate::config::settings::Planning;
-use crate::model::cluster::Owner;
+use crate::model::cluster::{Owner, Workload};
 use crate::model::finding::Evidence;
 use crate::model::object::{ObjectRef, Resource, WorkloadKey, WorkloadKind};
 use crate::model::plan::{Blast, Risk, Strategy};
@@ -93,10 +93,11 @@ pub fn plan(ask: &Ask<'_>, resource: &str, utilisation: f64, target: f64) -> Res
             ask.set.max_replicas
         )));
     };
+    let (wanted, cut) = within_room(ask, workload, current, wanted)?;
     let (forth, back) = live::change(&["spec", "replicas"], &object["spec"]["replicas"], &json!(wanted));
     let title = format!("scale from {current} to {wanted} replicas");
     let sum = format!(
-        "ceil({current} × {:.0} % ÷ {:.0} %){}, bounds {} to {}: {}",
+        "ceil({current} × {:.0} % ÷ {:.0} %){}, bounds {} to {}{cut}: {}",
         utilisation * 100.0,
         target * 100.0,
         errors.filter(|e| *e > ERRORS).map_or(String::new(), |e| format!(
@@ -135,6 +136,25 @@ pub fn plan(ask: &Ask<'_>, resource: &str, utilisation: f64, target: f64) -> Res
     })
 }
 
+/// No more pods than the nodes have room for, and what to say if that cut it: pods that find no node serve nobody, and the
+/// workload counts as not complete for as long as they wait.
+fn within_room(ask: &Ask<'_>, workload: &Workload, current: u32, wanted: u32) -> Result<(u32, String), NoProposal> {
+    match room::for_more(ask.snapshot, workload) {
+        Some(0) => Err(NoProposal::because(format!(
+            "demand is above target, but no node has room for another pod of {}: add a node, or lower the requests of something else",
+            workload.key
+        ))),
+        Some(room) if current.saturating_add(room) < wanted => {
+            let most = current + room;
+            if ask.wanted.is_some() {
+                return Err(NoProposal::because(format!("{wanted} replicas are too many: the nodes have room for {most}")));
+            }
+            Ok((most, format!(", room on the nodes for {room} more")))
+        }
+        _ => Ok((wanted, String::new())),
+    }
+}
+
 /// The HPA stands at its maximum and demand is above target: its maximum grows, and the HPA decides.
 fn raise_maximum(
     ask: &Ask<'_>,
@@ -167,6 +187,7 @@ fn raise_maximum(
             ask.set.max_replicas
         )));
     };
+    let (wanted, cut) = within_room(ask, ask.workload()?, max, wanted)?;
     let (forth, back) = live::change(&["spec", "maxReplicas"], &live["spec"]["maxReplicas"], &json!(wanted));
     let place = ObjectRef::namespaced(Resource::HPAS, key.namespace.clone(), name);
     let title = format!("raise the maximum of HPA {name} from {max} to {wanted}");
@@ -188,7 +209,7 @@ fn raise_maximum(
         why: vec![Evidence::new(
             format!("HPA {}/{name}", key.namespace),
             format!(
-                "at its maximum of {max}, and {resource} is at {:.0} % (target {:.0} %)",
+                "at its maximum of {max}, and {resource} is at {:.0} % (target {:.0} %){cut}",
                 utilisation * 100.0,
                 target * 100.0
             ),
@@ -218,7 +239,7 @@ pub fn restore(ask: &Ask<'_>, was: u32) -> Result<Draft, NoProposal> {
         strategy: Strategy::Scale,
         title: format!("{}/{}: {title}", key.namespace, key.name),
         steps: vec![live::patch_step(title, object, place, forth, back, Some("scale"))?],
-        change: Change::ScaleUp,
+        change: Change::Restore,
         blast: Blast { pods: wanted, share_down: 0.0, nodes: 0, text: format!("{wanted} new pods; none stops") },
         effect: "its pods are ready again, and those that call it recover".into(),
         notes: vec![

@@ -440,7 +440,7 @@ fn weight(fault: &Fault) -> (f64, bool) {
             (1.0, true)
         }
         Fault::ImageError { .. } | Fault::ScaledAway { .. } => (0.95, true),
-        Fault::Regression { .. } => (0.9, true),
+        Fault::Regression { .. } | Fault::ConfigEdit { .. } => (0.9, true),
         Fault::LivenessKills { .. } => (0.8, true),
         Fault::CrashLoop { .. } => (0.7, true),
         Fault::OomNode { .. } => (0.5, false),

@@ -84,7 +84,7 @@ fn journal(dir: &std::path::Path) -> Journal {
     act(61, Kind::Proposed, ActionState::Proposed, json!({"proposal": *item().proposal}));
     act(70, Kind::Approved, ActionState::Approved { by: "alice@ops".into(), at: at(70) }, json!({"hash": "h"}));
     act(71, Kind::Intent, ActionState::Applying { step: 0 }, json!({"patch": []}));
-    let verifying = ActionState::Verifying { since: at(72), settle: at(372), until: at(672) };
+    let verifying = ActionState::Verifying { since: at(72), settle: at(372), until: at(672), complete: true };
     act(72, Kind::Verifying, verifying, Value::Null);
     write(300, Kind::FindingClosed, json!({"id": "leak:cart", "lasted_s": 240}));
     act(672, Kind::Outcome, ActionState::Done { verdict: Verdict::Effective, why: "gone".into() }, Value::Null);

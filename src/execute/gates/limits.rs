@@ -2,20 +2,25 @@
 
 use super::Context;
 use crate::execute::history::{nodes_of, raised_container};
-use crate::execute::touches;
-use crate::model::action::Refusal;
-use crate::model::time::short;
+use crate::execute::touches::{self, Touches};
+use crate::model::action::{ActionState, QueueItem, Refusal};
+use crate::model::plan::Proposal;
+use crate::model::time::{Timestamp, short};
 use chrono::TimeDelta;
 
 const BY_HAND: &str = "wait, or approve it yourself";
 
 /// G8: actions under way at once, and in any hour. Concurrency holds for everybody. The hourly limits count
 /// everything and stop only auto: in an emergency a person must not be stopped by what auto used up.
+///
+/// An action that is only looked at gives its place up, so that a second fault need not wait for the first one's verdict;
+/// what [`still_acts`] says when. Its target stays its own until then (G10).
 pub(super) fn g08_rate_limits(c: &Context<'_>) -> Vec<Refusal> {
     let s = c.settings;
     let mut reasons = Vec::new();
     let own = &c.request.item.proposal.id;
-    let under_way = c.request.queue.iter().filter(|i| i.state.in_flight() && i.proposal.id != *own).count();
+    let others = c.request.queue.iter().filter(|i| i.proposal.id != *own);
+    let under_way = others.filter(|i| still_acts(i, &c.request.item.proposal, c.request.now)).count();
     if under_way >= s.concurrent as usize {
         reasons.push(Refusal::new(
             "g08",
@@ -60,6 +65,15 @@ pub(super) fn g08_rate_limits(c: &Context<'_>) -> Vec<Refusal> {
         }
     }
     reasons
+}
+
+/// Whether an action under way still takes one of the places at the side of `next`. It does until what it wrote is complete;
+/// until it has settled, if it took anything down; and until its verdict, if both reach the same node.
+fn still_acts(item: &QueueItem, next: &Proposal, now: Timestamp) -> bool {
+    let ActionState::Verifying { settle, complete, .. } = &item.state else { return item.state.in_flight() };
+    let settling = now < *settle && Touches::of(&item.proposal.plan).disrupts();
+    let (theirs, ours) = (nodes_of(&item.proposal), nodes_of(next));
+    !complete || settling || theirs.iter().any(|node| ours.contains(node))
 }
 
 /// G9: a pause between two actions on one subject, an end after some that did not help, and an end to

@@ -38,8 +38,12 @@ pub(super) fn g16_declared_elsewhere(c: &Context<'_>) -> Vec<Refusal> {
     if !touches.spec {
         return Vec::new(); // Evicting a pod changes nobody's desired state.
     }
+    let written = crate::execute::touches::targets(&c.request.item.proposal.plan);
+    let beside = c.request.surroundings.iter().flat_map(|s| s.beside.iter());
+    let beside = beside.filter(|(object, _)| written.contains(&object)).map(|(_, owner)| owner.clone());
     let mut reasons: Vec<Refusal> = owners(c)
         .into_iter()
+        .chain(beside)
         .filter(Owner::owns_spec)
         .map(|owner| {
             let remedy = match owner {

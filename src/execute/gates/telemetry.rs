@@ -130,6 +130,7 @@ pub(in crate::execute) fn rests_on_metrics(fault: &Fault) -> bool {
         fault,
         Fault::Leak { .. }
             | Fault::Regression { .. }
+            | Fault::ConfigEdit { .. }
             | Fault::Saturated { .. }
             | Fault::SloBurn { .. }
             | Fault::OomNode { .. }

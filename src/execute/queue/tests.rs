@@ -112,7 +112,7 @@ fn states() -> Vec<ActionState> {
         ActionState::Approved { by: s(), at: t0() },
         ActionState::DryRun,
         ActionState::Applying { step: 0 },
-        ActionState::Verifying { since: t0(), settle: t0(), until: t0() },
+        ActionState::Verifying { since: t0(), settle: t0(), until: t0(), complete: true },
         ActionState::Reverting { why: s() },
         ActionState::Done { verdict: Verdict::Neutral, why: s() },
         ActionState::Reverted { verdict: None, why: s() },

@@ -2,7 +2,7 @@
 
 use super::live;
 use super::problem::{Problem, Trouble};
-use crate::model::dossier::Dossier;
+use crate::model::dossier::{BACKUP, Dossier};
 use crate::model::finding::Subject;
 use crate::model::object::{ObjectRef, Resource, WorkloadKey, WorkloadKind};
 use crate::model::snapshot::{Snapshot, SourceState};
@@ -27,6 +27,11 @@ pub async fn fetch(client: &Client, subject: &Subject, snapshot: &Snapshot) -> D
         Subject::Cluster => {}
     }
     Dossier { subject: Some(subject.clone()), ..gather.dossier }
+}
+
+/// One object as it is; the error says why it could not be read.
+pub async fn object(client: &Client, object: &ObjectRef) -> Result<Value, String> {
+    live::get(client, &object.path()).await.map_err(|problem| problem.why)
 }
 
 struct Gather<'a> {
@@ -76,6 +81,7 @@ impl Gather<'_> {
         let on_it = ListParams::default().fields(&format!("spec.nodeName={name}"));
         let pods = self.list(&Resource::PODS, None, on_it).await;
         self.dossier.pods = self.worst_first(pods);
+        self.dossier.budgets = self.list(&Resource::PDBS, None, ListParams::default()).await;
     }
 
     async fn workload(&mut self, key: &WorkloadKey) {
@@ -103,8 +109,35 @@ impl Gather<'_> {
             self.dossier.limits.extend(found);
         }
         self.dossier.budgets = self.list(&Resource::PDBS, namespace, ListParams::default()).await;
+        let labels =
+            self.dossier.object.as_ref().map_or(Value::Null, |o| o["spec"]["template"]["metadata"]["labels"].clone());
+        let services = self.list(&Resource::SERVICES, namespace, ListParams::default()).await;
+        self.dossier.services = services.into_iter().filter(|s| picks(&s["spec"]["selector"], &labels)).collect();
+        self.dossier.backups = self.backups(key).await;
         let own = ObjectRef::cluster(Resource::NAMESPACES, key.namespace.clone());
         self.dossier.namespace = self.object(&own).await;
+    }
+
+    /// The workloads that its Services declare as their backup. One that is not there is a gap.
+    async fn backups(&mut self, key: &WorkloadKey) -> Vec<Value> {
+        let notes = self.dossier.services.iter().filter_map(|s| s["metadata"]["annotations"][BACKUP].as_str());
+        let declared: Vec<String> = notes.map(str::to_owned).collect();
+        let mut found = Vec::new();
+        for text in declared {
+            let (kind, name) = text.split_once('/').unwrap_or(("Deployment", &text));
+            let resource = match kind.to_ascii_lowercase().as_str() {
+                "deployment" => Resource::DEPLOYMENTS,
+                "statefulset" => Resource::STATEFULSETS,
+                _ => {
+                    self.dossier
+                        .gaps
+                        .push(format!("backup {text}: only a Deployment or a StatefulSet can be one").into());
+                    continue;
+                }
+            };
+            found.extend(self.object(&ObjectRef::namespaced(resource, key.namespace.clone(), name)).await);
+        }
+        found
     }
 
     /// Pods of the workload itself, of its revisions, or, where nothing selects them, those the snapshot knows.
@@ -156,6 +189,11 @@ impl Gather<'_> {
         }
         found
     }
+}
+
+/// Whether a Service's selector picks pods with these labels. One without a selector picks nobody.
+fn picks(selector: &Value, labels: &Value) -> bool {
+    selector.as_object().is_some_and(|pairs| !pairs.is_empty() && pairs.iter().all(|(k, v)| labels[k.as_str()] == *v))
 }
 
 fn uid_of(object: &Value) -> Option<&str> {

@@ -37,7 +37,7 @@ fn owned(name: &str, owner: &str) -> Value {
 async fn a_deployments_dossier_holds_its_own_revisions_pods_and_autoscalers_and_names_its_gaps() {
     let server = MockServer::start().await;
     let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "uid": "d"},
-        "spec": {"selector": {"matchLabels": {"app": "web"}}}});
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}}}}});
     answer(&server, "/apis/apps/v1/namespaces/shop/deployments/web", deployment).await;
     Mock::given(path("/apis/apps/v1/namespaces/shop/replicasets"))
         .and(query_param("labelSelector", "app=web"))
@@ -62,6 +62,12 @@ async fn a_deployments_dossier_holds_its_own_revisions_pods_and_autoscalers_and_
         )
         .mount(&server)
         .await;
+    let service = |name: &str, app: &str, backup: Option<&str>| json!({"metadata": {"name": name, "annotations": {BACKUP: backup}}, "spec": {"selector": {"app": app}}});
+    let services =
+        [service("web", "web", Some("standby")), service("api", "api", None), json!({"metadata": {"name": "none"}})];
+    answer(&server, "/api/v1/namespaces/shop/services", json!({"items": services})).await;
+    let standby = json!({"kind": "Deployment", "metadata": {"name": "standby"}});
+    answer(&server, "/apis/apps/v1/namespaces/shop/deployments/standby", standby).await;
     let subject = Subject::Workload(WorkloadKey::new("shop", WorkloadKind::Deployment, "web"));
     let d = fetch(&client(&server), &subject, &snapshot()).await;
     let names = |all: &[Value]| {
@@ -71,6 +77,7 @@ async fn a_deployments_dossier_holds_its_own_revisions_pods_and_autoscalers_and_
         (names(&d.revisions), names(&d.pods), names(&d.autoscalers)),
         (vec!["rs1".into()], vec!["p1".into()], vec!["web".into()])
     );
+    assert_eq!((names(&d.services), names(&d.backups)), (vec!["web".into()], vec!["standby".into()]));
     assert_eq!((d.revisions[0]["apiVersion"].as_str(), d.pods[0]["kind"].as_str()), (Some("apps/v1"), Some("Pod")));
     assert_eq!(
         d.gaps.iter().map(|g| &**g).collect::<Vec<_>>(),
@@ -83,6 +90,6 @@ async fn a_deployments_dossier_holds_its_own_revisions_pods_and_autoscalers_and_
 async fn an_unreachable_server_leaves_gaps_and_not_silence() {
     let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
     let d = fetch(&client, &Subject::Node("n1".into()), &snapshot()).await;
-    assert_eq!((d.object.is_none(), d.pods.is_empty(), d.gaps.len()), (true, true, 2));
+    assert_eq!((d.object.is_none(), d.pods.is_empty(), d.gaps.len()), (true, true, 3));
     assert!(d.gaps[0].starts_with("Node/n1: Connection refused"), "{:?}", d.gaps);
 }

@@ -34,6 +34,8 @@ pub struct Batch {
     pub memory: Option<Outcome>,
     /// Time of the newest cAdvisor sample per pod.
     pub sampled: Option<Outcome>,
+    /// Share of CPU periods in which a pod was held back.
+    pub throttled: Option<Outcome>,
     /// Per request family.
     pub families: Vec<FamilyBatch>,
     /// Requests in flight, and the time of the newest sample.
@@ -70,16 +72,17 @@ impl Batch {
                 None => None,
             }
         };
-        let usage = futures::future::join3(
+        let usage = futures::future::join4(
             ask_some(client, live.cpu.as_deref()),
             ask_some(client, live.memory.as_deref()),
             ask_some(client, live.sampled.as_deref()),
+            ask_some(client, live.throttled.as_deref()),
         );
         let nodes = join(ask_some(client, live.node_memory.as_deref()), ask_some(client, live.node_stolen.as_deref()));
         let rest = join(nodes, ask(client, "vector(1)"));
-        let ((cpu, memory, sampled), families, in_flight, ((node_memory, node_stolen), alive)) =
+        let ((cpu, memory, sampled, throttled), families, in_flight, ((node_memory, node_stolen), alive)) =
             futures::future::join4(usage, families, in_flight, rest).await;
-        Self { alive: Some(alive), cpu, memory, sampled, families, in_flight, node_memory, node_stolen }
+        Self { alive: Some(alive), cpu, memory, sampled, throttled, families, in_flight, node_memory, node_stolen }
     }
 
     /// The error that says the whole server is lost: every query failed, and not because of the query.
@@ -96,7 +99,15 @@ impl Batch {
     }
 
     fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
-        let single = [&self.alive, &self.cpu, &self.memory, &self.sampled, &self.node_memory, &self.node_stolen];
+        let single = [
+            &self.alive,
+            &self.cpu,
+            &self.memory,
+            &self.sampled,
+            &self.throttled,
+            &self.node_memory,
+            &self.node_stolen,
+        ];
         let single = single.into_iter().flatten();
         let families = self
             .families

@@ -42,6 +42,7 @@ struct Usage {
     cpu: Result<PodValues, Arc<str>>,
     memory: Result<PodValues, Arc<str>>,
     share: Vec<Option<f64>>,
+    throttled: PodValues,
     ages: PodValues,
 }
 
@@ -358,7 +359,13 @@ impl Usage {
             // Without ages nothing can be called fresh.
             Err(e) => {
                 let failed = || Err(text(e));
-                return Some(Self { cpu: failed(), memory: failed(), share: Vec::new(), ages: PodValues::default() });
+                return Some(Self {
+                    cpu: failed(),
+                    memory: failed(),
+                    share: Vec::new(),
+                    throttled: PodValues::default(),
+                    ages: PodValues::default(),
+                });
             }
         };
         let mut share = vec![None; index.pods.len()];
@@ -374,7 +381,9 @@ impl Usage {
             }
         }
         let values = |o: &Outcome| o.as_ref().map(|s| PodValues::new(index, by, s)).map_err(text);
-        Some(Self { cpu: values(cpu), memory: values(memory), share, ages })
+        let throttled = batch.throttled.as_ref().and_then(|o| o.as_ref().ok());
+        let throttled = throttled.map(|s| PodValues::new(index, by, s)).unwrap_or_default();
+        Some(Self { cpu: values(cpu), memory: values(memory), share, throttled, ages })
     }
 
     /// Usage of the pods of which both CPU and memory are known.
@@ -389,7 +398,11 @@ impl Usage {
                 let (cpu, memory, age) = (finite(cpu.get(i))?, finite(memory.get(i))?, finite(self.ages.get(i))?);
                 let at = clock.ago(age);
                 let memory_share = self.share[i].map(|s| s as f32);
-                Some((pod.key.clone(), PodUsage { cpu: cpu as f32, memory: memory as f32, memory_share, at }))
+                let throttled = finite(self.throttled.get(i)).map(|s| s as f32);
+                Some((
+                    pod.key.clone(),
+                    PodUsage { cpu: cpu as f32, memory: memory as f32, memory_share, throttled, at },
+                ))
             })
             .collect()
     }

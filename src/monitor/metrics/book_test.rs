@@ -34,6 +34,7 @@ fn batch(pods: &[&str], now: Timestamp, age: f64, bad: f64) -> Batch {
         cpu: Some(of("", 0.5)),
         memory: Some(of(",container=app", 40.0 * 1024.0 * 1024.0)),
         sampled: Some(sampled()),
+        throttled: Some(of("", 0.25)),
         families: vec![FamilyBatch {
             total: of("", 2.0),
             bad: Some(if bad > 0.0 { of("", bad) } else { Ok(Vec::new()) }),
@@ -69,7 +70,7 @@ fn a_full_answer_becomes_values_rings_and_pod_usage() {
     assert_eq!(reading(&book, Signal::Connections), Reading::Absent);
     assert_eq!(book.workloads()[&cart()].history(Signal::Cpu).len(), 1);
     let usage = book.pods()[&PodKey { namespace: "shop".into(), name: PODS[0].into() }];
-    assert_eq!((usage.cpu, usage.memory_share, usage.at), (0.5, Some(0.4), at));
+    assert_eq!((usage.cpu, usage.memory_share, usage.throttled, usage.at), (0.5, Some(0.4), Some(0.25), at));
     let idle = WorkloadKey::new("shop", WorkloadKind::Deployment, "idle");
     assert_eq!(*book.workloads()[&idle].now(Signal::Cpu), Reading::Absent, "no series is not zero");
     assert!(book.workloads()[&idle].history(Signal::Cpu).is_empty());

@@ -28,6 +28,8 @@ pub struct Live {
     pub memory: Option<String>,
     /// Unix time of the newest cAdvisor sample per pod.
     pub sampled: Option<String>,
+    /// Share of its CPU periods in which a pod was held back at its limit; pods without a limit have none.
+    pub throttled: Option<String>,
     /// Per request family, in the profile's order.
     pub families: Vec<FamilyQueries>,
     /// Requests in flight per pod, and the time of the newest sample.
@@ -48,6 +50,7 @@ impl Live {
             cpu: cadvisor.map(|c| cpu(profile, c, "", window)),
             memory: cadvisor.map(|c| memory(c, "", None)),
             sampled: cadvisor.map(sampled),
+            throttled: cadvisor.map(|c| throttled(c, window)),
             families: profile.requests.iter().map(|r| family(r, &join([cluster]), window)).collect(),
             in_flight: profile.in_flight.as_ref().map(|(metric, by)| {
                 let (clause, metric) = (by.clause(), format!("{metric}{{{cluster}}}"));
@@ -73,6 +76,15 @@ pub fn cpu(profile: &Profile, c: &Cadvisor, extra: &str, window: u32) -> String 
         None => format!("rate(container_cpu_usage_seconds_total{{{}}}[{window}s])", containers(c, extra)),
     };
     format!("sum by ({pods}) (max by ({pods},{}) ({source}))", c.container)
+}
+
+/// Share of CPU periods in which the container that is held back most was, per pod, over `window` seconds.
+pub fn throttled(c: &Cadvisor, window: u32) -> String {
+    let (pods, container, picked) = (c.by.clause(), &c.container, containers(c, ""));
+    let rate = |of: &str| {
+        format!("max by ({pods},{container}) (rate(container_cpu_cfs_{of}periods_total{{{picked}}}[{window}s]))")
+    };
+    format!("max by ({pods}) ({} / ({} > 0))", rate("throttled_"), rate(""))
 }
 
 /// Working set per container. `fresh_s` leaves out samples older than that, which a range query needs: it

@@ -5,6 +5,7 @@ use super::negotiate::{Form, Wanted};
 use super::options::Options;
 use super::table::{Include, Printer};
 use super::view;
+use crate::model::time;
 use crate::sim::object::set;
 use crate::sim::resource::Resource;
 use crate::sim::status::Status;
@@ -17,8 +18,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// Between bookmarks.
+/// Between bookmarks, by the simulated clock: who judges by that clock how old a watch is must hear of it in time.
 const BOOKMARK: Duration = Duration::from_secs(60);
+/// Between bookmarks at least, however fast time passes.
+const BOOKMARK_LEAST: Duration = Duration::from_millis(200);
 /// How long a watch lasts that does not say.
 const LONGEST: Duration = Duration::from_secs(45 * 60);
 /// Objects of the initial state that are sent at once.
@@ -65,6 +68,10 @@ pub struct Request {
     pub wanted: Wanted,
     /// For tables.
     pub include: Include,
+}
+
+fn between_bookmarks() -> Duration {
+    time::real(BOOKMARK).max(BOOKMARK_LEAST)
 }
 
 impl Watch {
@@ -115,7 +122,7 @@ impl Watch {
             first: true,
             sent: 0,
             ends,
-            bookmark: now + BOOKMARK,
+            bookmark: now + between_bookmarks(),
             over: false,
             doomed,
         })
@@ -145,7 +152,7 @@ impl Watch {
                 more = self.changed.changed() => self.over = more.is_err(),
                 () = sleep_until(self.ends.min(next_mark)) => {
                     self.over = Instant::now() >= self.ends;
-                    self.bookmark = Instant::now() + BOOKMARK;
+                    self.bookmark = Instant::now() + between_bookmarks();
                     if self.options.bookmarks {
                         let mark = self.marked(false);
                         return Some((Ok(Bytes::from(mark)), self));

@@ -248,8 +248,12 @@ fn x_hides_what_has_ended_and_the_head_says_so() {
 
 #[test]
 fn the_countdown_of_verification_is_told_in_words() {
-    let state =
-        |settle: i64, until: i64| ActionState::Verifying { since: ago(600), settle: ago(-settle), until: ago(-until) };
+    let state = |settle: i64, until: i64| ActionState::Verifying {
+        since: ago(600),
+        settle: ago(-settle),
+        until: ago(-until),
+        complete: true,
+    };
     let at: Timestamp = now();
     assert_eq!(detail::countdown(&state(180, 480), at).as_deref(), Some("settling, 3m left"));
     assert_eq!(detail::countdown(&state(-10, 290), at).as_deref(), Some("observing, 4m50s left"));

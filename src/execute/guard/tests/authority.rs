@@ -221,7 +221,7 @@ fn g06_on_canary_the_next_workload_waits_for_the_first() {
         Guard::new(settings::Guard { concurrent: 9, ..settings::Guard::default() }, GuardHistory::from_items([&item]))
     };
     let minutes = TimeDelta::minutes;
-    let verifying = ActionState::Verifying { since: t0(), settle: t0(), until: t0() };
+    let verifying = ActionState::Verifying { since: t0(), settle: t0(), until: t0(), complete: true };
     assert_eq!(gates_with(&other(minutes(30), verifying.clone()), &case()), ["g06"], "not judged yet");
     assert_eq!(gates_with(&other(minutes(300), verifying), &case()), ["g06"], "however long that takes");
     assert_eq!(gates_with(&other(minutes(30), done(Neutral)), &case()), ["g06"], "it did not help there");

@@ -46,3 +46,48 @@ fn g14_a_number_that_is_none_is_no_improvement() {
         assert_eq!(reading.fresh(), None);
     }
 }
+
+#[test]
+fn g14_being_held_back_at_the_cpu_limit_is_harm() {
+    use crate::execute::health::held_back;
+    use crate::model::action::Health;
+    let health = |share: Option<f64>| Health { throttled: share, ..Health::default() };
+    let judged = |before, after| held_back(&health(before), &health(after)).is_some();
+    assert!(judged(Some(0.3), Some(0.55)), "more than half of all periods");
+    assert!(judged(Some(0.1), Some(0.35)), "20 points more");
+    assert!(!judged(Some(0.1), Some(0.25)));
+    assert!(!judged(Some(0.7), Some(0.75)), "it was so before");
+    assert!(!judged(None, Some(0.9)) && !judged(Some(0.1), None), "what is not known is no harm");
+}
+
+#[test]
+fn g14_a_budget_that_is_used_up_is_harm_if_pods_are_missing() {
+    use crate::execute::health::{Baseline, allowed, used_up};
+    use crate::model::cluster::PdbRow;
+    let case = Case::new(vec![raise_step("cart")]);
+    let proposal = &case.item.proposal;
+    let with = |left: u32, healthy: u32| {
+        let row = PdbRow {
+            namespace: "shop".into(),
+            name: "cart".into(),
+            selector: None,
+            allowed: left,
+            healthy,
+            desired: 2,
+        };
+        let mut snapshot = case.snapshot.clone();
+        snapshot.pdbs = std::sync::Arc::from([std::sync::Arc::new(row)]);
+        snapshot
+    };
+    let names: Vec<std::sync::Arc<str>> = vec!["cart".into()];
+    let base = |left: u32, names: &[std::sync::Arc<str>]| {
+        let mut base = Baseline::default();
+        base.before.budgets = allowed(proposal, names, &with(left, 3));
+        base
+    };
+    assert!(used_up(proposal, &base(1, &names), &with(0, 2)).is_some_and(|why| why.contains("budget cart")));
+    assert_eq!(used_up(proposal, &base(1, &names), &with(1, 3)), None);
+    assert_eq!(used_up(proposal, &base(1, &names), &with(0, 3)), None, "all wanted pods are healthy: fewer are wanted");
+    assert_eq!(used_up(proposal, &base(0, &names), &with(0, 2)), None, "it allowed none before");
+    assert_eq!(used_up(proposal, &base(1, &[]), &with(0, 2)), None, "another workload's budget");
+}

@@ -44,6 +44,7 @@ pub(super) fn answer(
                 log_text(&client, &LogRequest { pod, container, previous, tail, follow: false }).await
             }
             Detail::Describe(object) => browse::describe::describe(&client, &object, time::now()).await,
+            Detail::Drift(object) => browse::applied::drift(&client, &object).await,
             Detail::Kinds(_) => {
                 let kinds = browse::kinds::kinds(&client).await;
                 let _ = reply.send(kinds.map(Full::Kinds).map_err(|p| p.why));

@@ -355,6 +355,8 @@ pub enum Detail {
     List(browse::Ask),
     /// An object in words, with its events.
     Describe(ObjectRef),
+    /// What differs between an object and what was applied last.
+    Drift(ObjectRef),
     /// The log of a container as it is written. Its lines go where it says, until nobody takes them; the answer is empty.
     Follow(logs::Ask, Lines),
 }

@@ -167,6 +167,8 @@ commands! {
     Events "events" "events" ["E"] Scope::Pane(PaneId::Workloads), None, "Show the events of the object.";
     Pipeline "pipeline" "why" ["W"] Scope::Pane(PaneId::Workloads), None, "Show what each stage of the pipeline decided about the workload, and why nothing happened.";
     Charts "charts" "charts" ["c"] Scope::Pane(PaneId::Workloads), None, "Show the charts of this workload.";
+    Heat "latency-heatmap" "heatmap" ["h"] Scope::Pane(PaneId::Workloads), None, "Show how long the workload's requests take, as a heatmap over time.";
+    Columns "columns" "columns" ["H"] Scope::Pane(PaneId::Workloads), None, "Choose which columns are always or never shown.";
     NamespaceNext "namespace-next" "namespace" ["n"] Scope::Pane(PaneId::Workloads), None, "Show one namespace after the other, then all.";
 
     ZoomIn "zoom-in" "zoom in" ["+"] Scope::Pane(PaneId::Metrics), None, "Show a shorter span.";
@@ -208,13 +210,14 @@ commands! {
     MapTraces "map-traces" "traces" ["t"] Scope::Pane(PaneId::Map), None, "Show the traces that the service takes part in.";
     EditQuery "edit-expression" "edit" ["i"] Scope::Pane(PaneId::Promql), None, "Write an expression, with completion and history.";
     RunQuery "run-expression" "run" ["r"] Scope::Pane(PaneId::Promql), None, "Evaluate the expression again.";
-    QueryView "table-or-chart" "table or chart" ["v"] Scope::Pane(PaneId::Promql), None, "Show the values now as a table, or a span of time as a chart.";
+    QueryView "table-or-chart" "view" ["v"] Scope::Pane(PaneId::Promql), None, "Show the values now as a table, a span of time as a chart, or buckets (sum by (le)) as a heatmap.";
     QueryShorter "expression-shorter" "zoom in" ["+"] Scope::Pane(PaneId::Promql), None, "Evaluate over a shorter span.";
     QueryLonger "expression-longer" "zoom out" ["-"] Scope::Pane(PaneId::Promql), None, "Evaluate over a longer span.";
     QueryCrossEarlier "expression-values-earlier" "values" ["left", "h"] Scope::Pane(PaneId::Promql), None, "Tell the values at a moment of the chart; once more: earlier.";
     QueryCrossLater "expression-values-later" "values later" ["right"] Scope::Pane(PaneId::Promql), None, "Tell the values at a later moment of the chart.";
     QueryLog "expression-log-scale" "log scale" ["x"] Scope::Pane(PaneId::Promql), None, "Draw the chart on a logarithmic or a linear axis.";
     ResourceYaml "resource-yaml" "yaml" ["Y"] Scope::Pane(PaneId::Resources), None, "Show the object as YAML.";
+    ResourceDrift "resource-diff" "diff" ["d"] Scope::Pane(PaneId::Resources), None, "Show what differs from what kubectl apply was given last.";
     ResourceNamespace "resource-namespace" "namespace" ["n"] Scope::Pane(PaneId::Resources), None, "Choose the namespace that is listed, or all.";
     ResourceOwner "resource-owner" "owner" ["O"] Scope::Pane(PaneId::Resources), None, "Go to what owns the object.";
     ResourceWorkload "resource-workload" "workload" ["w"] Scope::Pane(PaneId::Resources), None, "Jump to it in Workloads: its pods, logs and charts.";
@@ -222,6 +225,7 @@ commands! {
     ResourceBack "resource-back" "back" ["["] Scope::Pane(PaneId::Resources), None, "Go back to the list before.";
     ResourceForward "resource-forward" "forward" ["]"] Scope::Pane(PaneId::Resources), None, "Go forward to the list that was left.";
     ResourceLogs "resource-logs" "logs" ["L"] Scope::Pane(PaneId::Resources), None, "Follow the logs of the pod or workload, or of all marked pods.";
+    ResourceColumns "resource-columns" "columns" ["H"] Scope::Pane(PaneId::Resources), None, "Choose which columns are always or never shown.";
     Mark "mark" "mark" ["space"] Scope::Pane(PaneId::Resources), None, "Mark the object or take its mark away; copying takes all marked names.";
     LogFollow "log-follow" "follow" ["f"] Scope::Pane(PaneId::Logs), None, "Go to the newest line and stay there, or stand still here.";
     LogSince "log-since" "since" ["b"] Scope::Pane(PaneId::Logs), None, "Choose from when on lines are read.";

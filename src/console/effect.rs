@@ -138,10 +138,21 @@ pub enum Target {
     },
     /// An expression for Prometheus.
     Expression(String),
+    /// An expression that gives buckets, as a heatmap.
+    Heat(String),
     /// Logs as they are written.
     Logs(LogsOf),
     /// The open logs from another moment on; `None`: their last lines.
     LogsSince(Option<logs::Since>),
+    /// A column that is to be shown otherwise.
+    Column {
+        /// Which list has it.
+        list: String,
+        /// Its head.
+        title: String,
+        /// Its place in the menu of columns.
+        at: usize,
+    },
     /// One of the open logs by its place, or all.
     LogsOnly(Option<usize>),
 }

@@ -454,6 +454,26 @@ fn a_log_is_read_again_in_place_and_stays_at_its_end() {
 }
 
 #[test]
+fn yaml_is_folded_by_levels_and_copied_whole() {
+    let mut m = model(world());
+    let cart = ObjectRef::namespaced(Resource::DEPLOYMENTS, "shop", "cart");
+    let yaml = "kind: Deployment\nspec:\n  replicas: 3\n  template:\n    spec:\n      containers: []";
+    let arrive = |m: &mut Model| {
+        let (detail, now) = (Detail::Yaml(cart.clone()), m.now);
+        update(m, Msg::Fetched { detail, text: Ok(yaml.into()) }, now);
+    };
+    arrive(&mut m);
+    type_keys(&mut m, "- -");
+    let text = frame(&mut m, 80, 24);
+    assert!(text.contains("template: # 2 lines") && !text.contains("containers"), "{text}");
+    arrive(&mut m);
+    assert!(frame(&mut m, 80, 24).contains("template: # 2 lines"), "read again it stays folded");
+    assert_eq!(type_keys(&mut m, "y"), [Effect::Copy(yaml.into())]);
+    type_keys(&mut m, "+ +");
+    assert!(frame(&mut m, 80, 24).contains("containers: []"));
+}
+
+#[test]
 fn sentences_of_the_phases_lose_their_signs_in_ascii_and_names_stay() {
     let mut m = model(world());
     m.look = look("dark", Depth::True, true);

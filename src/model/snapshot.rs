@@ -2,7 +2,7 @@
 
 use super::cluster::{ConfigMapRow, EventRow, HpaRow, NamespaceRow, NodeRow, PdbRow, Workload};
 use super::failure::Call;
-use super::object::{PodKey, WorkloadKey};
+use super::object::{PodKey, WorkloadKey, WorkloadKind};
 use super::prediction::LongHistory;
 use super::reading::Reading;
 use super::series::{Series, Signal};
@@ -142,6 +142,8 @@ pub struct MetricsProfile {
     pub node_exporter: Option<String>,
     /// Family the request metrics come from, such as `istio_requests_total`, with the labels used.
     pub requests: Option<String>,
+    /// Histograms of the durations of requests, best first.
+    pub latency: Vec<Buckets>,
     /// What counts calls between workloads; `None`: nobody.
     pub calls: Option<MapSource>,
     /// Recording rules that are used instead of raw queries.
@@ -154,6 +156,45 @@ pub struct MetricsProfile {
     pub cluster_label: Option<String>,
     /// What was looked for and not found, and what it costs.
     pub missing: Vec<String>,
+}
+
+/// A histogram of durations and whose they are.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Buckets {
+    /// Its counter by bucket, such as `http_request_duration_seconds_bucket`.
+    pub metric: String,
+    /// Matchers that always apply; may be empty.
+    pub selector: String,
+    /// Label of the namespace.
+    pub namespace: String,
+    /// Label of the pod or workload.
+    pub name: String,
+    /// Whether that label names a pod.
+    pub pod: bool,
+    /// Seconds that rates are taken over.
+    pub window_s: i64,
+}
+
+impl Buckets {
+    /// PromQL for observations per second of a workload by bucket. Pods of earlier rollouts count too: they are found by how
+    /// controllers name them.
+    pub fn of(&self, workload: &WorkloadKey) -> String {
+        let Self { metric, selector, namespace, name, pod, window_s } = self;
+        let own = if *pod {
+            let tail = match workload.kind {
+                WorkloadKind::Deployment | WorkloadKind::CronJob => "-[a-z0-9]+-[a-z0-9]{5}",
+                WorkloadKind::StatefulSet => "-[0-9]+",
+                WorkloadKind::Pod => "",
+                _ => "-[a-z0-9]{5}",
+            };
+            format!("{name}=~\"{}{tail}\"", workload.name)
+        } else {
+            format!("{name}=\"{}\"", workload.name)
+        };
+        let all = [selector.as_str(), &format!("{namespace}=\"{}\"", workload.namespace), &own];
+        let all: Vec<&str> = all.into_iter().filter(|m| !m.is_empty()).collect();
+        format!("sum by (le) (rate({metric}{{{}}}[{window_s}s]))", all.join(","))
+    }
 }
 
 /// Error ratios of one SLO over the windows of the SRE workbook.

@@ -6,6 +6,7 @@ pub mod palette;
 pub mod prompt;
 pub mod question;
 pub mod text;
+mod yaml;
 
 use super::command::{CommandId, PaneId};
 use super::effect::Effect;

@@ -1,10 +1,11 @@
 //! A text to read: YAML, logs, messages, help. Scrolls, searches, wraps, copies.
 
-use super::{Env, Layer, Press, Reply, boxed, leaves, skip_columns};
+use super::{Env, Layer, Press, Reply, boxed, leaves, skip_columns, yaml};
 use crate::autopilot::world::Detail;
 use crate::console::command::CommandId;
 use crate::console::effect::{Effect, Prompt, Purpose};
 use crate::console::theme::Role;
+use crate::console::widgets::text::put_all;
 use crate::model::text::clean_lines;
 use crate::model::time::Timestamp;
 use crossterm::event::KeyCode;
@@ -24,6 +25,8 @@ pub struct Text {
     words: String,
     /// Where it was read from, if it can be read again.
     source: Option<Detail>,
+    /// All lines of a YAML, while some of them are folded away; and down to which level they are shown.
+    folded: Option<(Vec<String>, usize)>,
 }
 
 impl Text {
@@ -43,7 +46,7 @@ impl Text {
 
     fn new(title: String, text: &str) -> Self {
         let lines = clean_lines(text).lines().map(str::to_owned).collect();
-        Self { title, lines, top: 0, left: 0, wrap: false, words: String::new(), source: None }
+        Self { title, lines, top: 0, left: 0, wrap: false, words: String::new(), source: None, folded: None }
     }
 
     fn page(env: &Env) -> usize {
@@ -53,6 +56,44 @@ impl Text {
     /// The last line that the window may begin with. Wrapped lines take more rows than one.
     fn last(&self, env: &Env) -> usize {
         self.lines.len().saturating_sub(if self.wrap { 1 } else { Self::page(env) })
+    }
+
+    /// Shows levels of a YAML more or fewer.
+    fn fold(&mut self, more: bool) {
+        let (all, level) = self.folded.take().unwrap_or_else(|| (self.lines.clone(), usize::MAX));
+        let deepest = yaml::deepest(&all);
+        let level = level.min(deepest);
+        let level = if more { level + 1 } else { level.saturating_sub(1) };
+        if level >= deepest {
+            self.lines = all;
+        } else {
+            self.lines = yaml::folded(&all, level);
+            self.folded = Some((all, level));
+        }
+        self.top = self.top.min(self.lines.len().saturating_sub(1));
+    }
+
+    fn is_yaml(&self) -> bool {
+        matches!(self.source, Some(Detail::Yaml(_)))
+    }
+
+    /// Everything, folded or not.
+    fn whole(&self) -> String {
+        self.folded.as_ref().map_or(&self.lines, |(all, _)| all).join("\n")
+    }
+
+    /// The one colour of a line.
+    fn plain(&self, line: &str) -> Role {
+        if matches!(self.source, Some(Detail::Drift(_))) { sign(line) } else { Role::Text }
+    }
+
+    /// A line in its colours: YAML by its grammar, a diff by its signs.
+    fn pieces<'a>(&self, line: &'a str) -> Vec<(&'a str, Role)> {
+        match &self.source {
+            Some(Detail::Yaml(_)) => yaml::pieces(line),
+            Some(Detail::Drift(_)) => vec![(line, sign(line))],
+            _ => vec![(line, Role::Text)],
+        }
     }
 
     fn find(&mut self, forward: bool) {
@@ -84,7 +125,9 @@ impl Layer for Text {
             KeyCode::Char('N') => self.find(false),
             KeyCode::Char('g') => self.top = 0,
             // Here one key is enough, also where the keymap has a sequence.
-            KeyCode::Char('y') => return Reply::Stay(vec![Effect::Copy(self.lines.join("\n"))]),
+            KeyCode::Char('y') => return Reply::Stay(vec![Effect::Copy(self.whole())]),
+            KeyCode::Char('-') if self.is_yaml() => self.fold(false),
+            KeyCode::Char('+' | '=') if self.is_yaml() => self.fold(true),
             KeyCode::Left => self.left = self.left.saturating_sub(10),
             KeyCode::Right => self.left += 10,
             _ => match env.command(press.chord) {
@@ -94,7 +137,7 @@ impl Layer for Text {
                 Some(CommandId::PageDown) => self.top = (self.top + page).min(last),
                 Some(CommandId::Top) => self.top = 0,
                 Some(CommandId::Bottom) => self.top = last,
-                Some(CommandId::Copy) => return Reply::Stay(vec![Effect::Copy(self.lines.join("\n"))]),
+                Some(CommandId::Copy) => return Reply::Stay(vec![Effect::Copy(self.whole())]),
                 Some(CommandId::Filter) => {
                     let (label, initial) = ("search: ".into(), self.words.clone());
                     return Reply::Stay(vec![Effect::Prompt(Prompt { label, initial, purpose: Purpose::Search })]);
@@ -123,7 +166,13 @@ impl Layer for Text {
         }
         let followed = self.top >= self.last(env);
         let newer = Self::new(title(what, now), text);
+        let level = self.folded.take().map(|(_, level)| level);
         (self.title, self.lines) = (newer.title, newer.lines);
+        if let Some(level) = level {
+            let all = std::mem::take(&mut self.lines);
+            self.lines = yaml::folded(&all, level);
+            self.folded = Some((all, level));
+        }
         let last = self.last(env);
         self.top = if followed && matches!(what, Detail::Logs { .. }) { last } else { self.top.min(last) };
         true
@@ -142,12 +191,18 @@ impl Layer for Text {
         for line in &self.lines[self.top.min(self.lines.len())..] {
             let parts = if self.wrap { wrapped(line, width) } else { vec![skip_columns(line, self.left)] };
             let hit = !self.words.is_empty() && line.to_lowercase().contains(&self.words);
-            let style = env.theme.style(if hit { Role::Match } else { Role::Text });
+            // What is cut or broken at the left keeps one colour: its grammar begins before it.
+            let whole = parts.len() == 1 && self.left == 0;
             for part in parts {
                 if y >= inside.bottom() {
                     return;
                 }
-                frame.buffer_mut().set_stringn(inside.x, y, part, width, style);
+                let pieces = match (hit, whole) {
+                    (true, _) => vec![(part.as_str(), Role::Match)],
+                    (false, true) => self.pieces(&part),
+                    (false, false) => vec![(part.as_str(), self.plain(line))],
+                };
+                put_all(frame.buffer_mut(), env.theme, inside.x, y, width as u16, &pieces);
                 y += 1;
             }
         }
@@ -155,8 +210,10 @@ impl Layer for Text {
 
     fn hints(&self) -> Vec<(String, String)> {
         let again = self.source.is_some().then_some(("ctrl-r", "read again"));
+        let fold = self.is_yaml().then_some(("-/+", "fold"));
         [("up/down", "scroll"), ("/", "search"), ("n", "next"), ("w", "wrap"), ("y", "copy")]
             .into_iter()
+            .chain(fold)
             .chain(again)
             .chain([("esc", "close")])
             .map(|(k, w)| (k.into(), w.into()))
@@ -168,6 +225,7 @@ impl Layer for Text {
 fn title(detail: &Detail, now: Timestamp) -> String {
     let what = match detail {
         Detail::Yaml(object) | Detail::Describe(object) => object.to_string(),
+        Detail::Drift(object) => format!("{object} · what differs from what was applied"),
         Detail::Logs { pod, container, previous, .. } => {
             let container = container.as_deref().map_or_else(String::new, |c| format!(" · {c}"));
             let previous = if *previous { " · before the last restart" } else { "" };
@@ -181,6 +239,17 @@ fn title(detail: &Detail, now: Timestamp) -> String {
         Detail::Path(trace) => format!("critical path of trace {}", trace.id),
     };
     format!("{what} · read {}", now.format("%H:%M:%S"))
+}
+
+/// What the first sign of a line of a diff says.
+fn sign(line: &str) -> Role {
+    match line.as_bytes() {
+        [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => Role::Muted,
+        [b'+', ..] => Role::Added,
+        [b'-', ..] => Role::Removed,
+        [b'@', ..] => Role::Title,
+        _ => Role::Text,
+    }
 }
 
 /// A line broken between words into pieces of at most `width` columns. Pieces after the first hang below the

@@ -1,6 +1,7 @@
 //! The panes: views over the loop's world, each a small state and a pure drawing.
 
 pub mod actions;
+mod columns;
 #[cfg(test)]
 pub mod fixtures;
 pub mod health;

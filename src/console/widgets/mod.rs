@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod diff;
 pub mod filter;
 pub mod graph;
+pub mod heat;
 pub mod lines;
 pub mod listing;
 pub mod table;

@@ -1,6 +1,7 @@
 //! Any kind of object, read when somebody looks at it: which kinds there are, their lists as the server's own Tables, and
-//! one object described.
+//! one object described or compared with what was applied.
 
+pub mod applied;
 pub mod describe;
 pub mod kinds;
 pub mod table;

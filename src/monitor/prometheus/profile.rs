@@ -7,7 +7,7 @@ use super::client::PromClient;
 use super::edges::{Counted, EDGES, Edges};
 use super::error::PromError;
 use super::families::{By, FAMILIES, Family, IN_FLIGHT, Requests};
-use crate::model::snapshot::MetricsProfile;
+use crate::model::snapshot::{Buckets, MetricsProfile};
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
 use std::collections::HashSet;
@@ -133,7 +133,22 @@ pub async fn detect(client: &PromClient, nodes: &[String], now: Timestamp) -> Re
         retention_s,
     };
     profile.shown.missing = missing(&profile);
+    profile.shown.latency = latency(&profile);
     Ok(profile)
+}
+
+/// Histograms of durations, in the order of the families.
+fn latency(profile: &Profile) -> Vec<Buckets> {
+    let cluster = profile.cluster.as_deref().unwrap_or_default();
+    let of = |r: &Requests| {
+        let (metric, _) = r.bucket.as_ref()?;
+        let (namespace, name) = r.by.pairs.first()?.clone();
+        let selector: Vec<&str> = [cluster, &r.selector].into_iter().filter(|m| !m.is_empty()).collect();
+        let selector = selector.join(",");
+        let window_s = i64::from(profile.window_s());
+        Some(Buckets { metric: metric.clone(), selector, namespace, name, pod: r.by.pod, window_s })
+    };
+    profile.requests.iter().filter_map(of).collect()
 }
 
 async fn server(client: &PromClient) -> String {

@@ -40,6 +40,8 @@ pub struct Logs {
     /// Containers that are too many to be followed.
     left_out: usize,
     next_id: u64,
+    /// The world that pods were taken from.
+    seen: Option<u64>,
     ring: Ring,
     filter: Filter,
     /// The line at the bottom; `None`: the newest, whichever that is.
@@ -63,6 +65,7 @@ impl Default for Logs {
             sources: Vec::new(),
             left_out: 0,
             next_id: 0,
+            seen: None,
             ring: Ring::default(),
             filter: Filter::default(),
             bottom: None,
@@ -85,6 +88,7 @@ impl Logs {
     fn reopen(&mut self) {
         self.sources.clear();
         self.left_out = 0;
+        self.seen = None;
         self.ring = Ring::default();
         self.bottom = None;
         self.only = None;

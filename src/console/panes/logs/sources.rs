@@ -46,6 +46,10 @@ impl Logs {
     /// Takes pods that came into the list, lets those go that went, and asks for what was not asked for yet.
     pub(super) fn follow(&mut self, world: &World) -> Vec<Effect> {
         let Some(of) = &self.of else { return Vec::new() };
+        // Batches come many times a second; pods change with a world.
+        if self.seen.replace(world.seq) == Some(world.seq) {
+            return Vec::new();
+        }
         let wanted = wanted(world, of);
         let gone = |s: &&mut Source| !s.ended() && !wanted.contains(&s.key);
         for source in self.sources.iter_mut().filter(gone) {

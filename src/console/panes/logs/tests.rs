@@ -41,12 +41,12 @@ fn tick(model: &mut Model) -> Vec<Following> {
         .collect()
 }
 
-fn at(second: i64) -> Option<Timestamp> {
-    Some(super::super::fixtures::now() + TimeDelta::seconds(second))
+fn at(second: i64) -> Timestamp {
+    super::super::fixtures::now() + TimeDelta::seconds(second)
 }
 
 fn say(model: &mut Model, ask: &Ask, lines: &[(i64, &str)]) {
-    let lines = lines.iter().map(|(s, t)| Line { at: at(*s), text: (*t).into() }).collect();
+    let lines = lines.iter().map(|(s, t)| Line { at: Some(at(*s)), text: (*t).into() }).collect();
     let batch = Batch { lines, state: Some(State::Open), dropped: 0 };
     let now = model.now;
     update(model, Msg::Logged(ask.id, batch), now);

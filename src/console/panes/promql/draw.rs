@@ -38,6 +38,7 @@ impl Promql {
         match &self.answer {
             // An expression that is wrong leaves the last answer in its place, with its age.
             Some((query, answer, _)) => match &query.range {
+                Some(span) if self.look == Look::Heat => self.heatmap(buf, rest, ctx, *span),
                 Some(span) => self.chart(buf, rest, ctx, answer, *span),
                 None => self.table(buf, rest, ctx, answer),
             },
@@ -49,6 +50,7 @@ impl Promql {
     fn note(&self, ctx: &Ctx) -> String {
         let view = match self.look {
             Look::Table => "values now".to_owned(),
+            Look::Heat => format!("last {}", short(TimeDelta::minutes(self.minutes()))),
             Look::Chart => format!(
                 "last {}{}",
                 short(TimeDelta::minutes(self.minutes())),
@@ -122,6 +124,18 @@ impl Promql {
         }
         for (line, y) in lines.wrap(area.width.saturating_sub(2)).iter().zip(area.y..area.bottom()) {
             put_line(buf, ctx.theme, Rect { x: area.x + 1, y, width: area.width.saturating_sub(2), height: 1 }, line);
+        }
+    }
+
+    fn heatmap(&self, buf: &mut Buffer, area: Rect, ctx: &Ctx, span: Span) {
+        let place = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+        match self.heat() {
+            Some(heat) => heat.draw(buf, ctx.theme, place, span.from.timestamp() as f64, span.to.timestamp() as f64),
+            None => {
+                let text = "no buckets alone: an expression such as sum by (le) (rate(…_bucket[5m])) gives them";
+                let text = if ctx.theme.glyphs.ascii { text.replace('…', "...") } else { text.to_owned() };
+                put(buf, ctx.theme, place.x, place.y, place.width, &text, Role::Muted);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use crate::console::pane::{Ctx, Pane};
 use crate::console::promql::wrong;
 use crate::console::widgets::cursor::{Cursor, Motion};
 use crate::console::widgets::filter::{Field, Filter};
+use crate::console::widgets::heat::Heat;
 use crate::model::query::{Answer, Fault, Query, Span, Wanted};
 use crate::model::time::Timestamp;
 use chrono::TimeDelta;
@@ -33,6 +34,8 @@ enum Look {
     #[default]
     Table,
     Chart,
+    /// Buckets of a histogram.
+    Heat,
 }
 
 /// State of the pane.
@@ -44,6 +47,8 @@ pub struct Promql {
     look: Look,
     span: Option<usize>,
     log: bool,
+    /// Asked as soon as somebody looks.
+    soon: bool,
     cross: Option<Timestamp>,
     /// What was asked and is not answered yet.
     waiting: Option<Query>,
@@ -68,7 +73,7 @@ impl Promql {
 
     /// The query of the present view at this moment.
     fn query(&self, now: Timestamp) -> Query {
-        let range = (self.look == Look::Chart).then(|| {
+        let range = (self.look != Look::Table).then(|| {
             let length = TimeDelta::minutes(self.minutes());
             let step = (length.num_seconds() / POINTS).max(1) as u32;
             Span { from: now - length, to: now, step }
@@ -87,6 +92,12 @@ impl Promql {
         let query = self.query(ctx.now);
         self.waiting = Some(query.clone());
         vec![Effect::Fetch(Detail::Query(query))]
+    }
+
+    /// The answer as a heatmap, if it is buckets and nothing else.
+    fn heat(&self) -> Option<Heat> {
+        let (Query { range: Some(_), .. }, answer, _) = self.answer.as_ref()? else { return None };
+        Heat::of(answer.series.iter().map(|s| (&*s.name, s.points.as_slice())))
     }
 
     /// A new view of the same expression is asked for at once, if there is one.
@@ -155,7 +166,11 @@ impl Pane for Promql {
             }
             CommandId::RunQuery => return self.ask(ctx),
             CommandId::QueryView => {
-                self.look = if self.look == Look::Table { Look::Chart } else { Look::Table };
+                self.look = match self.look {
+                    Look::Table => Look::Chart,
+                    Look::Chart if self.heat().is_some() => Look::Heat,
+                    Look::Chart | Look::Heat => Look::Table,
+                };
                 return self.again(ctx);
             }
             CommandId::QueryShorter => return self.zoom(self.span() - 1, ctx),
@@ -175,7 +190,7 @@ impl Pane for Promql {
 
     fn why_not(&self, command: CommandId, _: &Ctx) -> Option<String> {
         let chart = || match (self.look, &self.answer) {
-            (Look::Table, _) => Some("only over a chart".to_owned()),
+            (Look::Table | Look::Heat, _) => Some("only over a chart".to_owned()),
             (Look::Chart, Some((Query { range: Some(_), .. }, a, _))) if !a.series.is_empty() => None,
             _ => Some("there is no answer yet".to_owned()),
         };
@@ -210,12 +225,23 @@ impl Pane for Promql {
     }
 
     fn go(&mut self, target: &Target, _: &Ctx) -> bool {
-        let Target::Expression(text) = target else { return false };
+        let text = match target {
+            Target::Expression(text) => text,
+            Target::Heat(text) => {
+                (self.look, self.soon) = (Look::Heat, true);
+                text
+            }
+            _ => return false,
+        };
         self.expression.clone_from(text);
         self.history.retain(|h| h != text);
         self.history.insert(0, text.clone());
         self.fault = None;
         true
+    }
+
+    fn due(&mut self, ctx: &Ctx) -> Vec<Effect> {
+        if std::mem::take(&mut self.soon) { self.ask(ctx) } else { Vec::new() }
     }
 
     fn answered(&mut self, query: &Query, answer: &Result<Answer, Fault>, ctx: &Ctx) {

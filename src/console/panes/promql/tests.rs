@@ -161,3 +161,36 @@ fn an_answer_to_an_earlier_question_is_not_shown() {
     answer(&mut m, second, Ok(Answer::default()));
     assert!(shown(&mut m, (80, 24)).contains("gives no series"));
 }
+
+#[test]
+fn buckets_are_drawn_as_a_heatmap() {
+    let mut m = console();
+    m.go(PaneId::Promql);
+    let expression = "sum by (le) (rate(http_request_duration_seconds_bucket{namespace=\"shop\"}[2m]))";
+    assert!(m.with_pane(|pane, ctx| pane.go(&Target::Heat(expression.into()), ctx)));
+    let now = m.now;
+    let query = asked(&update(&mut m, Msg::Tick, now));
+    assert_eq!(update(&mut m, Msg::Tick, now), [], "it is asked for once");
+    let span = query.range.unwrap();
+    let series = |le: &str, share: fn(f64) -> f64| Series {
+        name: format!("{{le=\"{le}\"}}").into(),
+        points: (0..400)
+            .filter(|i| !(150..200).contains(i))
+            .map(|i| ((span.from.timestamp() + i64::from(span.step) * i) as f64, share(i as f64 / 400.0)))
+            .collect(),
+    };
+    // What is slow grows from nothing to half of all.
+    let series = vec![
+        series("0.05", |t| 10.0 - 8.0 * t),
+        series("0.1", |t| 18.0 - 8.0 * t),
+        series("0.5", |_| 20.0),
+        series("+Inf", |t| if t > 0.9 { 20.4 } else { 20.0 }),
+    ];
+    answer(&mut m, query, Ok(Answer { series, ..Answer::default() }));
+    insta::assert_snapshot!("heatmap", shown(&mut m, (80, 24)));
+    m.look = look("mono", Depth::None, true);
+    assert!(shown(&mut m, (80, 24)).is_ascii());
+    assert_eq!(m.why_not(CommandId::QueryLog).as_deref(), Some("only over a chart"));
+    type_keys(&mut m, "v");
+    assert!(!shown(&mut m, (80, 24)).contains("densest"), "the view after a heatmap is a table");
+}

@@ -137,6 +137,26 @@ impl Resources {
         Some(Effect::Go(PaneId::Logs, Some(Target::Logs(of))))
     }
 
+    /// What the list is called, so that it keeps its own columns.
+    pub(super) fn list(&self) -> &str {
+        match &self.at.show {
+            Show::Kinds => "",
+            Show::Objects { resource, .. } => &resource.plural,
+        }
+    }
+
+    pub(super) fn columns_menu(&self) -> Effect {
+        let columns = rows::columns(&self.at.show, &self.listed);
+        self.chosen.menu(PaneId::Resources, self.list(), &columns)
+    }
+
+    /// Shows a column otherwise; false if that is not meant.
+    pub(super) fn turn(&mut self, target: &Target) -> bool {
+        let Target::Column { list, title, at } = target else { return false };
+        self.chosen.turn(list, title, *at);
+        true
+    }
+
     pub(super) fn namespace_menu(&self) -> Option<Effect> {
         let Show::Objects { resource, namespace } = &self.at.show else { return None };
         let everywhere = ("all namespaces".to_owned(), listed(resource.clone(), Place::Everywhere, None));

@@ -13,6 +13,7 @@ use crate::console::command::{CommandId, PaneId};
 use crate::console::effect::{Effect, Place, Target};
 use crate::console::layers::palette::Entry;
 use crate::console::pane::{Ctx, Pane};
+use crate::console::panes::columns::Chosen;
 use crate::console::theme::Role;
 use crate::console::widgets::cursor::{Cursor, Motion};
 use crate::console::widgets::filter::Filter;
@@ -121,6 +122,7 @@ pub struct Resources {
     listed: Listed,
     reading: Reading,
     rows: Vec<u32>,
+    chosen: Chosen,
 }
 
 impl Default for Resources {
@@ -137,6 +139,7 @@ impl Default for Resources {
             listed: Listed::default(),
             reading: Reading::default(),
             rows: Vec::new(),
+            chosen: Chosen::default(),
         }
     }
 }
@@ -165,7 +168,8 @@ impl Pane for Resources {
         let limited = &ctx.world.snapshot.cluster.namespaces;
         if *self.cluster != *now {
             // Nothing of the old cluster stays, history and marks least of all.
-            *self = Self { cluster: now.into(), ..Self::default() };
+            let chosen = std::mem::take(&mut self.chosen);
+            *self = Self { cluster: now.into(), chosen, ..Self::default() };
             self.namespace = limited.as_ref().and_then(|n| n.first().cloned());
         }
         let mut names: BTreeSet<Arc<str>> = ctx.world.snapshot.namespaces.iter().map(|n| n.name.clone()).collect();
@@ -250,6 +254,8 @@ impl Pane for Resources {
             CommandId::ResourceWorkload => {
                 self.object().map(|o| Effect::Go(PaneId::Workloads, Some(Target::Object(o))))
             }
+            CommandId::ResourceDrift => self.object().map(|o| Effect::Fetch(Detail::Drift(o))),
+            CommandId::ResourceColumns => Some(self.columns_menu()),
             CommandId::ResourceLogs => self.logs(),
             CommandId::ResourceNamespace => self.namespace_menu(),
             CommandId::ResourceKinds => {
@@ -305,10 +311,12 @@ impl Pane for Resources {
         };
         match command {
             CommandId::Open if self.kind().is_none() && self.row().is_none() => nothing(),
-            CommandId::ResourceYaml | CommandId::ResourceWorkload | CommandId::Mark if self.row().is_none() => {
+            CommandId::ResourceYaml | CommandId::ResourceDrift | CommandId::ResourceWorkload | CommandId::Mark
+                if self.row().is_none() =>
+            {
                 no_object()
             }
-            CommandId::ResourceYaml | CommandId::Open => match &self.at.show {
+            CommandId::ResourceYaml | CommandId::ResourceDrift | CommandId::Open => match &self.at.show {
                 Show::Objects { resource, .. } if resource.kind == "Secret" => {
                     Some("Secrets are never fetched; read it with kubectl if you must".into())
                 }
@@ -355,7 +363,8 @@ impl Pane for Resources {
             top += 1;
         }
         let body = Rect { y: top.min(area.bottom()), height: area.bottom().saturating_sub(top), ..area };
-        let columns = rows::columns(&self.at.show, &self.listed);
+        let mut columns = rows::columns(&self.at.show, &self.listed);
+        self.chosen.apply(self.list(), &mut columns);
         let sort = self.at.sort.map(|c| (c, self.at.reverse));
         let empty = self.empty();
         let table = Table { columns: &columns, sort, empty: &empty, theme: ctx.theme };
@@ -391,8 +400,8 @@ impl Pane for Resources {
     }
 
     fn go(&mut self, target: &Target, ctx: &Ctx) -> bool {
-        let Target::Listed { resource, place, name } = target else { return false };
         self.sync(ctx);
+        let Target::Listed { resource, place, name } = target else { return self.turn(target) };
         if resource.namespaced {
             match place {
                 Place::Here => {}

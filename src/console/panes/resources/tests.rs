@@ -232,3 +232,17 @@ fn a_thousand_rows_of_any_width_are_drawn_without_panic() {
         assert!(frame(&mut model).contains("1000/1000"));
     }
 }
+
+#[test]
+fn columns_are_chosen_per_kind_and_logs_are_those_of_the_marked_pods() {
+    let mut model = shop_pods();
+    assert!(frame(&mut model).contains("Restarts"));
+    type_keys(&mut model, "H");
+    assert!(frame(&mut model).contains("as the width allows"));
+    type_keys(&mut model, "j j enter");
+    assert!(!frame(&mut model).contains("Restarts"));
+    type_keys(&mut model, "space j space");
+    type_keys(&mut model, "L");
+    assert_eq!(model.pane_id(), PaneId::Logs);
+    assert!(frame(&mut model).contains("Logs of 2 pods"));
+}

@@ -35,6 +35,19 @@ pub enum Level {
     Containers(PodKey),
 }
 
+impl Level {
+    /// What its rows are.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Namespaces => "namespaces",
+            Self::Nodes => "nodes",
+            Self::Workloads(_) => "workloads",
+            Self::Pods(_) => "pods",
+            Self::Containers(_) => "containers",
+        }
+    }
+}
+
 /// What a row is, for as long as it exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
@@ -83,6 +96,9 @@ const CPU: [Column; 6] = [
     Column::number("%MEM/L", 6, 6, 3),
 ];
 
+/// Columns of the screen of an hour's history.
+pub const TREND: u16 = 12;
+
 /// The columns of a level. `name` is the length of its longest name.
 pub fn columns(level: &Level, name: u16) -> Vec<Column<'static>> {
     let name = name.clamp(12, 64);
@@ -124,6 +140,8 @@ pub fn columns(level: &Level, name: u16) -> Vec<Column<'static>> {
                 Column::text("OWNER", 5, 18, 4),
                 Column::text("AUTO", 4, 4, 5),
                 Column::text("IMAGE", 20, 60, 8),
+                Column::text("CPU 1H", TREND, TREND, 9),
+                Column::text("MEM 1H", TREND, TREND, 9),
             ]);
             c
         }

@@ -8,6 +8,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use super::columns::Chosen;
 use super::health::{self, Worst};
 use super::show;
 use crate::autopilot::world::{Detail, World};
@@ -50,6 +51,7 @@ pub struct Workloads {
     at: Step,
     rows: Vec<Place>,
     columns: Vec<Column<'static>>,
+    chosen: Chosen,
     worst: Worst,
     counts: Counts,
     notes: Vec<(String, Role)>,
@@ -63,6 +65,7 @@ impl Default for Workloads {
             at: Step::new(Level::Workloads(None)),
             rows: Vec::new(),
             columns: Vec::new(),
+            chosen: Chosen::default(),
             worst: Worst::new(),
             counts: Counts::default(),
             notes: Vec::new(),
@@ -75,6 +78,7 @@ impl Workloads {
         let Some(world) = self.world.clone() else { return };
         let mut rows = level::places(&self.at.level, &world, &self.worst, &self.at.filter);
         self.columns = level::columns(&self.at.level, level::longest(&rows, &world));
+        self.chosen.apply(self.at.level.name(), &mut self.columns);
         if let Some(column) = self.at.sort {
             Rows::new(&world, &self.worst, &self.counts, ctx).order(&mut rows, column, self.at.reverse);
         } else if self.at.reverse {
@@ -83,6 +87,20 @@ impl Workloads {
         self.at.cursor.sync(rows.len(), |i| level::key_of(rows[i], &world));
         self.rows = rows;
         self.notes = notes(&world, &self.at.level, ctx);
+    }
+
+    /// What leads to the heatmap of the workload's requests, or why there is none.
+    fn heat(&self) -> Result<Effect, String> {
+        let key = self.workload().ok_or("choose a workload or a pod")?;
+        let world = self.world.as_ref().ok_or("there is no data yet")?;
+        let profile = world.snapshot.metrics.profile.as_ref().ok_or("Prometheus was not read yet")?;
+        let buckets = profile.latency.first().ok_or("Prometheus has no histogram of requests that kansole knows")?;
+        Ok(Effect::Go(PaneId::Promql, Some(Target::Heat(buckets.of(&key)))))
+    }
+
+    fn columns_menu(&self) -> Effect {
+        let name = self.at.level.name();
+        self.chosen.menu(PaneId::Workloads, name, &level::columns(&self.at.level, 12))
     }
 
     fn enter(&mut self, level: Level, ctx: &Ctx) {
@@ -283,6 +301,8 @@ impl Pane for Workloads {
                 None
             }
             CommandId::Yaml => self.object().map(|o| Effect::Fetch(Detail::Yaml(o))),
+            CommandId::Heat => self.heat().ok(),
+            CommandId::Columns => Some(self.columns_menu()),
             CommandId::OpenLogs => self.follow(),
             CommandId::PreviousLogs => self.previous(),
             CommandId::Events => self.key().map(|key| {
@@ -324,6 +344,7 @@ impl Pane for Workloads {
                 }
                 Some(_) => None,
             },
+            CommandId::Heat => self.heat().err(),
             CommandId::Pipeline if self.workload().is_none() => Some("choose a workload or a pod".into()),
             CommandId::Charts if self.workload().is_none() => Some("charts need a workload or a pod".into()),
             CommandId::NamespaceNext if !matches!(self.at.level, Level::Workloads(_)) => {
@@ -380,6 +401,11 @@ impl Pane for Workloads {
     }
 
     fn go(&mut self, target: &Target, ctx: &Ctx) -> bool {
+        if let Target::Column { list, title, at } = target {
+            self.chosen.turn(list, title, *at);
+            self.rebuild(ctx);
+            return true;
+        }
         let s = &ctx.world.snapshot;
         let (way, key) = match target {
             Target::Workload(key) if s.workload(key).is_some() => {

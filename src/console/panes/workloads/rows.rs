@@ -2,10 +2,11 @@
 
 use super::super::health::{self, Health, Worst};
 use super::super::{show, usage};
-use super::level::{Place, pod_key};
+use super::level::{Place, TREND, pod_key};
 use crate::autopilot::world::World;
 use crate::console::pane::Ctx;
 use crate::console::theme::{Glyphs, Role};
+use crate::console::widgets::bar::sparkline;
 use crate::console::widgets::table::Cell;
 use crate::console::widgets::unit::Unit;
 use crate::model::cluster::{NodeRow, Owner, Workload};
@@ -13,7 +14,9 @@ use crate::model::object::WorkloadKind;
 use crate::model::pod::{Amount, ContainerRow, ContainerSpec, PodRow};
 use crate::model::quantity::{human_bytes, human_cores};
 use crate::model::reading::Reading;
+use crate::model::series::Signal;
 use crate::model::time::{Timestamp, age};
+use chrono::TimeDelta;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -181,8 +184,22 @@ impl<'a> Rows<'a> {
             owner_cell(&w.owners),
             if w.opted_in { Cell::new("auto", Role::ModeAuto) } else { Cell::muted("") },
             Cell::muted(image),
+            self.trend(w, Signal::Cpu),
+            self.trend(w, Signal::Memory),
         ]);
         cells
+    }
+
+    /// The last hour of a signal, from zero to its own peak; what was not measured stays empty.
+    fn trend(&self, w: &Workload, signal: Signal) -> Cell<'a> {
+        let Some(measured) = self.world.snapshot.metrics.workloads.get(&w.key) else {
+            return Cell::new(show::absent(&self.glyphs), Role::Stale);
+        };
+        let seconds = |t: Timestamp| t.timestamp() as f64;
+        let from = self.now - TimeDelta::hours(1);
+        let points: Vec<_> = measured.history(signal).range(from, self.now).map(|(at, v)| (seconds(at), v)).collect();
+        let role = if signal == Signal::Cpu { Role::Series1 } else { Role::Series2 };
+        Cell::new(sparkline(&points, seconds(from), seconds(self.now), TREND as usize, &self.glyphs), role)
     }
 
     fn pod(&self, p: &'a PodRow) -> Vec<Cell<'a>> {
@@ -265,9 +282,9 @@ impl<'a> Rows<'a> {
             }
             (Place::Node(i), 9) => SortKey::Number(s.nodes[i as usize].created.timestamp() as f64),
             (Place::Node(i), 0) => SortKey::Number(-f64::from(health::of_node(&s.nodes[i as usize]) as u8)),
-            (Place::Workload(i), 8 | 11) => {
+            (Place::Workload(i), 8 | 11 | 17 | 18) => {
                 let u = usage::of_workload(&s.metrics, &s.workloads[i as usize]);
-                SortKey::falling(if column == 8 { &u.cpu } else { &u.memory })
+                SortKey::falling(if matches!(column, 8 | 17) { &u.cpu } else { &u.memory })
             }
             (Place::Pod(i, j), 7 | 10) => {
                 let key = pod_key(&s.workloads[i as usize].pods[j as usize]);

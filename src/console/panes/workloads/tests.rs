@@ -194,3 +194,51 @@ fn where_a_few_namespaces_are_watched_nothing_speaks_of_all() {
     assert_eq!(pane.trail(), "only namespaces shop, bank");
     assert!(pane.title().ends_with("only namespaces shop, bank"), "{}", pane.title());
 }
+
+#[test]
+fn wide_screens_show_the_last_hour_and_what_was_not_measured_is_no_line() {
+    let world = Arc::new(troubled());
+    let mut pane = synced(&world);
+    let wide = draw(&pane, &world, &unicode(), (260, 20));
+    assert!(wide.contains("CPU 1H") && wide.contains('█'), "{wide}");
+    assert!(!draw(&pane, &world, &unicode(), (100, 20)).contains("CPU 1H"));
+    let theme = unicode();
+    let c = ctx(&world, &theme, true);
+    let turn = Target::Column { list: "workloads".into(), title: "CPU 1H".into(), at: 3 };
+    for shown in [false, true] {
+        assert!(pane.go(&turn, &c));
+        assert_eq!(draw(&pane, &world, &unicode(), (120, 20)).contains("CPU 1H"), shown, "never, then always");
+    }
+}
+
+#[test]
+fn a_heatmap_needs_a_histogram_and_finds_pods_by_how_they_are_named() {
+    use crate::model::snapshot::{Buckets, MetricsProfile};
+    let mut world = troubled();
+    let c = Arc::new(world.clone());
+    let theme = unicode();
+    let pane = synced(&c);
+    assert!(pane.why_not(CommandId::Heat, &ctx(&c, &theme, true)).unwrap().contains("no histogram"));
+    let buckets = Buckets {
+        metric: "http_request_duration_seconds_bucket".into(),
+        selector: "cluster=\"a\"".into(),
+        namespace: "namespace".into(),
+        name: "pod".into(),
+        pod: true,
+        window_s: 60,
+    };
+    let mut snapshot = (*world.snapshot).clone();
+    snapshot.metrics.profile = Some(Arc::new(MetricsProfile { latency: vec![buckets], ..MetricsProfile::default() }));
+    world.snapshot = Arc::new(snapshot);
+    let world = Arc::new(world);
+    let mut pane = synced(&world);
+    pane.go(&Target::Workload(shop("cart")), &ctx(&world, &theme, true));
+    match &pane.run(CommandId::Heat, &ctx(&world, &theme, true))[..] {
+        [Effect::Go(PaneId::Promql, Some(Target::Heat(expression)))] => assert_eq!(
+            expression,
+            "sum by (le) (rate(http_request_duration_seconds_bucket{cluster=\"a\",namespace=\"shop\",\
+             pod=~\"cart-[a-z0-9]+-[a-z0-9]{5}\"}[60s]))"
+        ),
+        other => panic!("{other:?}"),
+    }
+}

@@ -208,7 +208,9 @@ mod tests {
         const DEMAND: &str = "saturated:shop/Deployment/worker:cpu";
         let broken = |w: &mut Workload| {
             let mut pods: Vec<_> = w.pods.iter().map(|p| (**p).clone()).collect();
-            pods.iter_mut().for_each(|p| fx::crashed(p, "Error", 1, 6, 5, 30));
+            for pod in &mut pods {
+                fx::crashed(pod, "Error", 1, 6, 5, 30);
+            }
             w.pods = pods.into_iter().map(Arc::new).collect();
         };
         let has = |found: Vec<String>| found.iter().any(|id| id == DEMAND);

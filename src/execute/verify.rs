@@ -12,6 +12,7 @@ use crate::model::action::{ActionState, Health, Verdict};
 use crate::model::finding::Finding;
 use crate::model::journal::Kind;
 use crate::model::object::ObjectRef;
+use crate::model::plan::Proposal;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::{self, Timestamp};
 use chrono::TimeDelta;
@@ -159,20 +160,13 @@ async fn observe(
                 (workload.replicas.available < health::wanted(base, workload)).then(|| low_since.unwrap_or(now));
         }
         if known {
-            let since = used_up.as_ref().map_or(now, |(since, _)| *since);
-            used_up = health::used_up(&proposal, base, &snapshot).map(|why| (since, why));
+            used_up = still(used_up, health::used_up(&proposal, base, &snapshot), now);
         }
-        let tight = used_up.as_ref().filter(|(since, _)| now - *since >= LOW_GRACE).map(|(_, why)| why.clone());
+        let tight = lasting(used_up.as_ref(), now);
         let harm = if known { health::immediate_harm(&proposal, base, &snapshot) } else { None };
         let low =
             low_since.filter(|s| now - *s >= LOW_GRACE).map(|_| "fewer pods are available than before".to_owned());
-        let settled = if known && now >= settle {
-            health::settled_harm(&base.before, &after)
-                .or_else(|| health::held_back(&base.before, &after))
-                .or_else(|| health::fast_burn(&proposal, base, &findings))
-        } else {
-            None
-        };
+        let settled = if known && now >= settle { settled_harm(&proposal, base, &after, &findings) } else { None };
         if let Some(why) = harm.or(low).or(tight).or(settled) {
             return match drift(course, marks).await {
                 Some(who) => Judgement::Drift(who),
@@ -200,6 +194,24 @@ async fn observe(
             return Judgement::Interrupted;
         }
     }
+}
+
+/// Harm that shows only after settling, when rate windows hold nothing from before.
+fn settled_harm(proposal: &Proposal, base: &Baseline, after: &Health, findings: &[Arc<Finding>]) -> Option<String> {
+    health::settled_harm(&base.before, after)
+        .or_else(|| health::held_back(&base.before, after))
+        .or_else(|| health::fast_burn(proposal, base, findings))
+}
+
+/// What is so now, with since when it has been so without a break.
+fn still(before: Option<(Timestamp, String)>, now_so: Option<String>, now: Timestamp) -> Option<(Timestamp, String)> {
+    let since = before.map_or(now, |(since, _)| since);
+    now_so.map(|why| (since, why))
+}
+
+/// What has been so for longer than a single pod needs to move.
+fn lasting(what: Option<&(Timestamp, String)>, now: Timestamp) -> Option<String> {
+    what.filter(|(since, _)| now - *since >= LOW_GRACE).map(|(_, why)| why.clone())
 }
 
 async fn conclude(course: &mut Course, marks: &[Mark], present: bool, after: Health) -> Judgement {

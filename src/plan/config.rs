@@ -36,14 +36,11 @@ pub fn blamed(ask: &Ask<'_>) -> Option<Result<Draft, NoProposal>> {
 /// The plan for a map that the finding names; advice where what it held is not known.
 pub fn put_back(ask: &Ask<'_>, map: &str) -> Result<Draft, NoProposal> {
     let file = ask.dossier.configs.iter().find(|f| live::text(&f.live["metadata"]["name"]) == map);
-    match file.filter(|f| f.before.is_some()) {
-        Some(file) => from(ask, file),
-        None => {
-            let why =
-                format!("what ConfigMap {map} held before is not known: kansole did not see it, or may not read it");
-            advise::plan(ask, &NoProposal::because(why))
-        }
+    if let Some(file) = file.filter(|f| f.before.is_some()) {
+        return from(ask, file);
     }
+    let why = format!("what ConfigMap {map} held before is not known: kansole did not see it, or may not read it");
+    advise::plan(ask, &NoProposal::because(why))
 }
 
 fn from(ask: &Ask<'_>, file: &ConfigFile) -> Result<Draft, NoProposal> {

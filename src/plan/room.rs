@@ -59,7 +59,7 @@ pub fn for_more(snapshot: &Snapshot, workload: &Workload) -> Option<u32> {
     let open = |n: &&NodeRow| n.ready && !n.cordoned && n.troubles.is_empty();
     let fits = snapshot.nodes.iter().map(AsRef::as_ref).filter(open).map(|node| {
         let (used, pods) = used.get(&*node.name).copied().unwrap_or_default();
-        let times = |free: u64, each: u64| if each == 0 { u64::MAX } else { free / each };
+        let times = |free: u64, each: u64| free.checked_div(each).unwrap_or(u64::MAX);
         let by_cpu = times(node.cpu.0.saturating_sub(used.cpu), shape.cpu);
         let by_memory = times(node.memory.0.saturating_sub(used.memory), shape.memory);
         by_cpu.min(by_memory).min(u64::from(node.pods.saturating_sub(pods)))

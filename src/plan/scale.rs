@@ -238,7 +238,8 @@ pub fn restore(ask: &Ask<'_>, was: u32) -> Result<Draft, NoProposal> {
     Ok(Draft {
         strategy: Strategy::Scale,
         title: format!("{}/{}: {title}", key.namespace, key.name),
-        steps: vec![live::patch_step(title, object, place, forth, back, Some("scale"))?],
+        // Not through `scale`: a Scale leaves out a count of zero, and then there is nothing to test.
+        steps: vec![live::patch_step(title, object, place, forth, back, None)?],
         change: Change::Restore,
         blast: Blast { pods: wanted, share_down: 0.0, nodes: 0, text: format!("{wanted} new pods; none stops") },
         effect: "its pods are ready again, and those that call it recover".into(),

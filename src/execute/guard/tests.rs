@@ -6,7 +6,7 @@ use crate::execute::surroundings::Budget;
 use crate::model::cluster::{HpaRow, Owner};
 use crate::model::finding::{Fault, Subject};
 use crate::model::object::Resource;
-use crate::model::plan::{Op, Step, Strategy};
+use crate::model::plan::{Op, Strategy};
 use crate::model::reading::Reading;
 use crate::model::series::Series;
 use crate::model::snapshot::{SourceState, WorkloadMetrics};
@@ -14,6 +14,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 mod authority;
+mod places;
 
 fn guard() -> Guard {
     Guard::new(settings::Guard::default(), GuardHistory::default())
@@ -221,49 +222,6 @@ fn g08_limits_by_hour_namespace_and_at_once() {
     let mut c = case();
     with_proposal(&mut c.item, |p| p.plan.steps[0].target.namespace = None);
     assert!(gates(&c).contains(&"g08".to_owned()), "what cannot be counted is refused");
-}
-
-#[test]
-fn g08_what_is_only_looked_at_gives_its_place_up() {
-    let c = case();
-    let under = |complete: bool, settles_in: i64, step: Step, node: Option<&str>| {
-        let mut other = item(vec![step]);
-        let key = crate::model::object::WorkloadKey::new("shop", crate::model::object::WorkloadKind::Deployment, "web");
-        with_proposal(&mut other, |p| {
-            p.id = "other".into();
-            p.subject = node.map_or(Subject::Workload(key), |n| Subject::Node(n.into()));
-        });
-        let settle = t0() + TimeDelta::seconds(settles_in);
-        let until = settle + TimeDelta::minutes(5);
-        other.state = ActionState::Verifying { since: t0(), settle, until, complete };
-        let mut c = case();
-        c.queue = vec![Arc::new(other)];
-        c
-    };
-    let scale = || {
-        let mut step = raise_step("web");
-        step.op = patch_plan(json!([{"op": "test", "path": "/spec/replicas", "value": 2},
-            {"op": "replace", "path": "/spec/replicas", "value": 3}]))
-        .steps
-        .remove(0)
-        .op;
-        step
-    };
-    assert!(gates(&c).is_empty());
-    assert_eq!(gates(&under(false, -1, scale(), None)), ["g08"], "what was written is not complete");
-    assert!(gates(&under(true, 60, scale(), None)).is_empty(), "it only added, and all of it is there");
-    assert_eq!(gates(&under(true, 60, raise_step("web"), None)), ["g08"], "it replaced pods, and has not settled");
-    assert!(gates(&under(true, 0, raise_step("web"), None)).is_empty(), "it has settled, and is only observed");
-    let mut same_target = under(true, 0, raise_step("cart"), None);
-    assert_eq!(gates(&same_target), ["g10"], "its target is its own until the verdict");
-    let mut same_node = under(true, 0, raise_step("web"), Some("n1"));
-    assert!(gates(&same_node).is_empty());
-    with_proposal(&mut same_node.item, |p| {
-        p.plan.steps[0].target = crate::model::object::ObjectRef::cluster(Resource::NODES, "n1");
-    });
-    assert!(gates(&same_node).contains(&"g08".to_owned()), "both reach one node");
-    same_target.actor = Actor::Person;
-    assert_eq!(gates(&same_target), ["g10"], "for everybody");
 }
 
 #[test]

@@ -280,7 +280,7 @@ impl Collector {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(next) => {
-                    if let Err(e) = self.tick(&client, &live).await {
+                    if let Err(e) = Box::pin(self.tick(&client, &live)).await {
                         return e;
                     }
                     self.start(&mut jobs, &client);

@@ -144,7 +144,8 @@ fn only_what_differs_is_sent_and_the_shortest_way() {
     assert_eq!(draw(&[(0, 0, "A", plain), (2, 0, "C", plain)]), "\x1b[HAbC", "b is shorter than a move over it");
     assert_eq!(draw(&[(0, 1, "x", plain), (0, 2, "y", plain)]), "\x1b[2Hx\r\ny");
     let red = plain.red().bold();
-    assert_eq!(draw(&[(0, 1, "x", red), (1, 1, "z", red.blue()), (2, 1, "w", red.not_bold())]).len(), 31);
+    let cells = [(0, 1, "x", red), (1, 1, "z", red.blue()), (2, 1, "w", red.not_bold())];
+    assert_eq!(draw(&cells), "\x1b[2H\x1b[1;31mx\x1b[34mz\x1b[0;31mw\x1b[m", "differences, or anew where that is shorter");
 }
 
 #[test]

@@ -426,7 +426,10 @@ fn without_a_kubeconfig_the_demo_is_offered_and_a_script_is_told_what_is_missing
         .unwrap();
     assert_eq!(out.status.code(), Some(3));
     let said = String::from_utf8_lossy(&out.stderr);
-    assert!(said.contains("there is no kubeconfig") && said.contains("kansole demo") && out.stdout.is_empty(), "{said}");
+    assert!(
+        said.contains("there is no kubeconfig") && said.contains("kansole demo") && out.stdout.is_empty(),
+        "{said}"
+    );
 }
 
 #[test]

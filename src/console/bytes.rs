@@ -23,6 +23,10 @@ struct Wire(Rc<RefCell<Vec<usize>>>);
 impl io::Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.borrow_mut().push(bytes.len());
+        if let Ok(f) = std::env::var("DUMP") {
+            let mut f = std::fs::OpenOptions::new().create(true).append(true).open(f).unwrap();
+            io::Write::write_all(&mut f, format!("{:?}\n", String::from_utf8_lossy(bytes)).as_bytes()).unwrap();
+        }
         Ok(bytes.len())
     }
 

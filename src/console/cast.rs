@@ -156,12 +156,27 @@ mod tests {
         cast.resized(100, 30);
         drop(cast);
         let lines = lines(&file);
-        assert_eq!((&lines[0]["version"], &lines[0]["width"], &lines[0]["height"]), (&2.into(), &80.into(), &24.into()));
+        assert_eq!(
+            (&lines[0]["version"], &lines[0]["width"], &lines[0]["height"]),
+            (&2.into(), &80.into(), &24.into())
+        );
         let times: Vec<f64> = lines[1..].iter().map(|l| l[0].as_f64().unwrap()).collect();
         assert!(times.is_sorted() && times.iter().all(|t| *t >= 0.0), "{times:?}");
         let played: String = lines[1..].iter().filter(|l| l[1] == "o").map(|l| l[2].as_str().unwrap()).collect();
         assert!(played.contains(std::str::from_utf8(frame).unwrap()), "{played:?}");
         assert!(lines.iter().any(|l| l[1] == "r" && l[2] == "100x30"));
+    }
+
+    /// A disk with room for so many writes.
+    struct Full(usize);
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(1).ok_or_else(|| io::Error::from(io::ErrorKind::StorageFull))?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
     #[test]
@@ -173,16 +188,6 @@ mod tests {
         assert!(why.contains("a.cast") && why.contains("name another"), "{why}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
 
-        struct Full(usize);
-        impl Write for Full {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0 = self.0.checked_sub(1).ok_or_else(|| io::Error::from(io::ErrorKind::StorageFull))?;
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let mut cast = Cast::begin(Full(2), (80, 24)).unwrap();
         cast.sent(b"x");
         assert!(cast.failure().unwrap().contains("the recording ended"));

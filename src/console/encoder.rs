@@ -133,12 +133,14 @@ impl Encoder {
         if count == 0 {
             return String::new();
         }
-        let changes = Draft::new(self, &self.changed).finish();
-        if count * 2 < self.shown.len() {
-            return changes;
+        let mut best = Draft::new(self, &self.changed).shorter();
+        if count * 2 >= self.shown.len() {
+            let anew = self.anew();
+            if anew.len() < best.len() {
+                best = anew;
+            }
         }
-        let anew = self.anew();
-        if anew.len() < changes.len() { anew } else { changes }
+        best
     }
 
     /// Takes a cell over; false if it is shown already.
@@ -180,7 +182,7 @@ impl Encoder {
         let mut draft = Draft::new(self, &changed);
         draft.set(Pen { bg: ground, ..PLAIN });
         draft.out.push_str("\x1b[2J");
-        draft.finish()
+        draft.shorter()
     }
 
     fn may_erase(&self, bg: Color) -> bool {
@@ -188,59 +190,162 @@ impl Encoder {
     }
 }
 
+/// Blanks that are written rather than moved over.
+const GAP: usize = 4;
+
 /// One way to write the changes.
+#[derive(Clone)]
 struct Draft<'a> {
     screen: &'a Encoder,
-    changed: &'a [bool],
+    /// What is still to be written.
+    todo: Vec<bool>,
     out: String,
     pen: Pen,
     place: Place,
 }
 
 impl<'a> Draft<'a> {
-    fn new(screen: &'a Encoder, changed: &'a [bool]) -> Self {
-        Self { screen, changed, out: String::new(), pen: PLAIN, place: None }
+    fn new(screen: &'a Encoder, changed: &[bool]) -> Self {
+        Self { screen, todo: changed.to_vec(), out: String::new(), pen: PLAIN, place: None }
     }
 
-    fn finish(mut self) -> String {
+    /// The changes line by line, or colour by colour, whichever is shorter: where many short runs of a few colours stand
+    /// side by side, moves are cheaper than colours.
+    fn shorter(self) -> String {
+        let (by_row, by_pen) = (self.clone().by_row(), self.by_pen());
+        if by_pen.len() < by_row.len() { by_pen } else { by_row }
+    }
+
+    fn by_row(mut self) -> String {
         for y in 0..self.screen.size.height {
-            self.row(y);
+            self.erase_row(y);
+            let (begin, end) = (self.screen.index(0, y), self.screen.index(0, y + 1));
+            let mut at = begin;
+            while let Some(next) = self.todo[at..end].iter().position(|c| *c) {
+                at += next;
+                match &self.screen.shown[at] {
+                    None => at += 1,
+                    Some(shown) => match shown.erased() {
+                        Some(bg) => at = self.blanks(at, end, bg),
+                        None => {
+                            self.write(shown, at);
+                            at += 1;
+                        }
+                    },
+                }
+            }
         }
         self.set(PLAIN);
         self.out
     }
 
-    fn row(&mut self, y: u16) {
-        let width = self.screen.size.width;
-        let begin = self.screen.index(0, y);
-        let cells = &self.screen.shown[begin..begin + usize::from(width)];
-        let changed = &self.changed[begin..begin + usize::from(width)];
-        let mut x = 0;
-        while let Some(next) = changed[x..].iter().position(|c| *c) {
-            x += next;
-            let Some(shown) = &cells[x] else {
-                x += 1;
-                continue;
-            };
+    fn by_pen(mut self) -> String {
+        for y in 0..self.screen.size.height {
+            self.erase_row(y);
+        }
+        let mut pens: Vec<Pen> = Vec::new();
+        let mut order: Vec<(usize, usize)> = Vec::new();
+        let mut grounds: Vec<Color> = Vec::new();
+        for (at, shown) in self.screen.shown.iter().enumerate().filter(|(at, _)| self.todo[*at]) {
+            let Some(shown) = shown else { continue };
             if let Some(bg) = shown.erased() {
-                x = self.blanks(cells, changed, x, y, bg);
-            } else {
-                self.go(x as u16, y);
-                self.write(shown, x as u16, y);
-                x += 1;
+                if !grounds.contains(&bg) {
+                    grounds.push(bg);
+                }
+                continue;
             }
+            let pen = pens.iter().position(|p| *p == shown.pen).unwrap_or_else(|| {
+                pens.push(shown.pen);
+                pens.len() - 1
+            });
+            order.push((pen, at));
+        }
+        order.sort_unstable();
+        for (_, at) in order {
+            if self.todo[at] {
+                self.run(at);
+            }
+        }
+        for bg in grounds {
+            for at in 0..self.todo.len() {
+                if self.todo[at] && self.screen.shown[at].as_ref().and_then(Shown::erased) == Some(bg) {
+                    self.blanks(at, self.end_of_row(at), bg);
+                }
+            }
+        }
+        self.set(PLAIN);
+        self.out
+    }
+
+    /// Erases a row where more blanks of one ground change in it than other cells would have to be written again.
+    fn erase_row(&mut self, y: u16) {
+        let cells = self.screen.index(0, y)..self.screen.index(0, y + 1);
+        let blank = |at: usize| self.screen.shown[at].as_ref().and_then(Shown::erased);
+        let Some(ground) = cells.clone().find_map(|at| blank(at).filter(|_| self.todo[at])) else { return };
+        let gain = cells.clone().filter(|at| self.todo[*at] && blank(*at) == Some(ground)).count();
+        let again = cells.clone().filter(|at| !self.todo[*at] && blank(*at) != Some(ground)).count();
+        // The sequence, the move to the row, and moves over what is blank then.
+        if gain <= again + 16 || !self.screen.may_erase(ground) {
+            return;
+        }
+        self.go(0, y);
+        self.set(Pen { bg: ground, modifier: self.pen.modifier.difference(SEEN), ..self.pen });
+        self.out.push_str("\x1b[2K");
+        for at in cells {
+            self.todo[at] = match &self.screen.shown[at] {
+                Some(shown) => shown.erased() != Some(ground),
+                // The second half of a wide character comes with its first.
+                None => false,
+            };
         }
     }
 
-    /// Writes or erases the blanks from `x` on; gives where it ends.
-    fn blanks(&mut self, cells: &[Option<Shown>], changed: &[bool], x: usize, y: u16, bg: Color) -> usize {
+    fn end_of_row(&self, at: usize) -> usize {
+        let width = usize::from(self.screen.size.width);
+        (at / width + 1) * width
+    }
+
+    /// Writes a cell and what follows in the same colours, with the few blanks between.
+    fn run(&mut self, mut at: usize) {
+        let end = self.end_of_row(at);
+        let shown = &self.screen.shown;
+        let pen = shown[at].as_ref().map_or(PLAIN, |s| s.pen);
+        loop {
+            let Some(cell) = &shown[at] else { return };
+            self.write(cell, at);
+            if self.place.is_none() {
+                return;
+            }
+            let ground = |at: &usize| shown[*at].as_ref().and_then(Shown::erased) == Some(pen.bg);
+            let gap = (at + 1..end).take_while(ground).take(GAP + 1).count();
+            let next = at + 1 + gap;
+            let goes_on = gap <= GAP
+                && next < end
+                && self.todo[next]
+                && shown[next].as_ref().is_some_and(|s| s.erased().is_none() && s.pen == pen);
+            let over = if goes_on { gap } else { (at + 1..next).take_while(|at| self.todo[*at]).take(GAP).count() };
+            for blank in at + 1..at + 1 + over {
+                let Some(cell) = &shown[blank] else { return };
+                self.write(cell, blank);
+            }
+            if !goes_on {
+                return;
+            }
+            at = next;
+        }
+    }
+
+    /// Writes or erases the blanks from `at` on; gives where it ends.
+    fn blanks(&mut self, at: usize, end_of_row: usize, bg: Color) -> usize {
+        let cells = &self.screen.shown[at..end_of_row];
         let same = |c: &&Option<Shown>| c.as_ref().and_then(Shown::erased) == Some(bg);
-        let end = x + cells[x..].iter().take_while(same).count();
-        let last = x + changed[x..end].iter().rposition(|c| *c).unwrap_or(0) + 1;
-        let count = last - x;
-        let more = changed[last..].contains(&true);
-        self.go(x as u16, y);
-        let (erase, then) = if end == cells.len() {
+        let end = at + cells.iter().take_while(same).count();
+        let last = at + self.todo[at..end].iter().rposition(|c| *c).unwrap_or(0) + 1;
+        let count = last - at;
+        let more = self.todo[last..end_of_row].contains(&true);
+        let (x, y) = self.position(at);
+        self.go(x, y);
+        let (erase, then) = if end == end_of_row {
             // To the end of the line, where nothing follows.
             ("\x1b[K".to_owned(), 0)
         } else {
@@ -248,21 +353,29 @@ impl<'a> Draft<'a> {
             let then = if more { erase.len() } else { 0 };
             (erase, then)
         };
-        let pen = cells[x].as_ref().map_or(PLAIN, |s| s.wants(self.pen));
-        self.set(pen);
+        self.set(Pen { bg, modifier: self.pen.modifier.difference(SEEN), ..self.pen });
         if self.screen.may_erase(bg) && erase.len() + then < count {
             self.out.push_str(&erase);
         } else {
             self.out.extend(std::iter::repeat_n(' ', count));
-            self.place = Some((last as u16, y));
+            self.place = Some((x + count as u16, y));
         }
+        self.todo[at..last].fill(false);
         last
     }
 
-    /// Writes a cell where the cursor is.
-    fn write(&mut self, shown: &Shown, x: u16, y: u16) {
+    fn position(&self, at: usize) -> (u16, u16) {
+        let width = usize::from(self.screen.size.width);
+        ((at % width) as u16, (at / width) as u16)
+    }
+
+    /// Moves to a cell and writes it.
+    fn write(&mut self, shown: &Shown, at: usize) {
+        let (x, y) = self.position(at);
+        self.go(x, y);
         self.set(shown.wants(self.pen));
         self.out.push_str(shown.cell.symbol());
+        self.todo[at] = false;
         // Terminals disagree about how wide anything but a plain character is.
         self.place = shown.simple().then_some((x + 1, y));
     }

@@ -4,9 +4,9 @@
 //! ratatui's own crossterm backend flushes once for the cursor and once at the end, and moves or hides the
 //! cursor every frame; here only [`Backend::flush`] reaches the terminal, and [`Encoder`] says what a change costs least.
 
+use super::encoder::Encoder;
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType as Erase, EndSynchronizedUpdate};
-use super::encoder::Encoder;
 use crossterm::{Command, QueueableCommand};
 use ratatui::backend::{Backend, ClearType, WindowSize};
 use ratatui::buffer::Cell;

@@ -108,7 +108,11 @@ impl Layer for Tour {
     fn say(&self, env: &Env) -> Said {
         let step = &STEPS[self.at];
         let how = "type next, back, or nothing to leave the tour";
-        Said::Asks(vec![format!("tour {} of {}: {}", self.at + 1, STEPS.len(), step.title), step.written(env), how.into()])
+        Said::Asks(vec![
+            format!("tour {} of {}: {}", self.at + 1, STEPS.len(), step.title),
+            step.written(env),
+            how.into(),
+        ])
     }
 
     fn answer(&mut self, line: &str) -> Reply {
@@ -135,7 +139,9 @@ impl Layer for Tour {
 /// Offers the tour, once in an operator's life. It takes no key: whatever is pressed does what it always does.
 pub fn offer(frame: &mut Frame, area: Rect, env: &Env) {
     let (tour, palette) = (env.keymap.key(CommandId::Tour), env.keymap.key(CommandId::Palette));
-    let text = format!("{tour} shows you around in five steps, now or later ({palette} and the word tour). Any key takes this away.");
+    let text = format!(
+        "{tour} shows you around in five steps, now or later ({palette} and the word tour). Any key takes this away."
+    );
     corner(frame, area, "new here?", &text, env);
 }
 
@@ -144,20 +150,15 @@ fn corner(frame: &mut Frame, area: Rect, title: &str, text: &str, env: &Env) {
     let width = 58.min(area.width.saturating_sub(2));
     let inner = usize::from(width.saturating_sub(2)).max(1);
     let lines = Paragraph::new(text).wrap(Wrap { trim: true });
-    let rows = textwrapped(text, inner) as u16;
-    let height = (rows + 2).min(area.height);
-    let place = Rect {
-        x: area.right().saturating_sub(width + 1),
-        y: area.bottom().saturating_sub(height),
-        width,
-        height,
-    };
+    let height = (rows_of(text, inner) as u16 + 2).min(area.height);
+    let place =
+        Rect { x: area.right().saturating_sub(width + 1), y: area.bottom().saturating_sub(height), width, height };
     let inside = boxed(frame, place, title, env.theme);
     frame.render_widget(lines.style(env.theme.style(Role::Text)), inside);
 }
 
 /// Rows that words take at a width.
-fn textwrapped(text: &str, width: usize) -> usize {
+fn rows_of(text: &str, width: usize) -> usize {
     let (mut rows, mut used) = (1, 0);
     for word in text.split_whitespace() {
         let word = unicode_width::UnicodeWidthStr::width(word);

@@ -1,7 +1,7 @@
 //! Typed lines in, told lines out: the console's own model, driven by words instead of keys. Pure: no I/O, no clock.
 
 use super::changes::changes;
-use crate::autopilot::world::{Message, World};
+use crate::autopilot::world::Message;
 use crate::config::problem::nearest;
 use crate::console::app::{Model, Msg};
 use crate::console::command::{CommandId, Danger, PaneId, Scope};
@@ -11,7 +11,6 @@ use crate::console::layers::{Said, lines};
 use crate::console::shell;
 use crate::console::update::{answer, update, word};
 use crate::model::time::Timestamp;
-use std::sync::Arc;
 
 /// What panes are laid out for; long enough that most lists need no second page.
 const SIZE: (u16, u16) = (110, 60);
@@ -61,7 +60,7 @@ impl Desk {
     /// A line was typed.
     pub fn line(&mut self, line: &str, now: Timestamp) -> Heard {
         let line = line.trim();
-        let before = self.pane();
+        let before = (self.model.pane_id(), self.pane());
         let mut heard = Heard::default();
         if self.model.layers.is_empty() {
             self.command(line, now, &mut heard);
@@ -70,7 +69,8 @@ impl Desk {
             heard.effects = answer(&mut self.model, line, now);
         }
         self.tell(&mut heard.lines);
-        if self.model.layers.is_empty() && self.pane() != before && heard.lines.is_empty() {
+        let changed = (self.model.pane_id(), self.pane()) != before;
+        if self.model.layers.is_empty() && changed && heard.lines.is_empty() {
             heard.lines = self.read();
         }
         heard
@@ -80,15 +80,11 @@ impl Desk {
     pub fn message(&mut self, msg: Msg, now: Timestamp) -> Heard {
         let mut heard = Heard::default();
         if let Msg::World(world) = &msg {
-            heard.lines = self.changed(world);
+            heard.lines = changes(&self.model.world, world);
         }
         heard.effects = update(&mut self.model, msg, now);
         self.tell(&mut heard.lines);
         heard
-    }
-
-    fn changed(&self, world: &Arc<World>) -> Vec<String> {
-        changes(&self.model.world, world)
     }
 
     /// What the pane shows.
@@ -156,7 +152,8 @@ impl Desk {
         }
         heard.effects = word(&mut self.model, effect, now);
         // `filter cart` answers what `filter` asks; a question about something dangerous is never answered ahead.
-        let asks_text = matches!(found_id(first), Some(CommandId::Filter | CommandId::Namespaces | CommandId::EditQuery));
+        let asks_text =
+            matches!(CommandId::by_name(first), Some(CommandId::Filter | CommandId::Namespaces | CommandId::EditQuery));
         if !rest.is_empty() && asks_text && !self.model.layers.is_empty() {
             heard.effects.extend(answer(&mut self.model, rest, now));
         }
@@ -173,7 +170,10 @@ impl Desk {
         }
         if spec.scope != Scope::Global && self.model.pane().copy() != self.heard {
             let now = self.at_cursor();
-            return Some(format!("{}: what is under the cursor is not what you last heard. {now}. Say it again.", spec.name));
+            return Some(format!(
+                "{}: what is under the cursor is not what you last heard. {now}. Say it again.",
+                spec.name
+            ));
         }
         None
     }
@@ -219,8 +219,4 @@ impl Desk {
         }
         self.layers = self.model.layers.len();
     }
-}
-
-fn found_id(name: &str) -> Option<CommandId> {
-    CommandId::by_name(name)
 }

@@ -115,7 +115,11 @@ fn every_pane_can_be_read_without_a_cursor_or_a_colour() {
     let look = look("mono", Depth::None, true);
     let mut desk = Desk::new(Model::new(panes::all(), world, look, TimeDelta::seconds(60)), None);
     for pane in PaneId::ALL.into_iter().filter(|p| *p != PaneId::Help) {
-        let heard = if desk.model.pane_id() == pane { desk.line("read", fixtures::now()) } else { desk.line(pane.as_str(), fixtures::now()) };
+        let heard = if desk.model.pane_id() == pane {
+            desk.line("read", fixtures::now())
+        } else {
+            desk.line(pane.as_str(), fixtures::now())
+        };
         assert!(heard.lines[0].starts_with(pane.as_str()) && heard.lines.len() > 1, "{pane:?}: {heard:#?}");
         assert!(heard.lines.iter().all(|l| !l.contains('\u{1b}')));
     }

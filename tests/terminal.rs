@@ -194,7 +194,7 @@ fn control_sequences_in_a_paste_stay_text() {
     let mut tty = Tty::console();
     tty.until_shown("DISCONNECTED");
     tty.type_keys("/");
-    tty.until_shown("filter: ");
+    tty.until_shown("filter:");
     tty.type_keys("\x1b[200~ab\x1b]52;c;QUJD\x07cd\x1b[2J\x1b[201~");
     tty.until_shown("ab]52;c;QUJDcd[2J");
     let written = tty.output.0.lock().unwrap().0.clone();
@@ -361,7 +361,7 @@ fn the_last_view_of_a_context_comes_back_and_a_damaged_one_is_told() {
     let file = nowhere(home.path(), "far-away");
     let state = home.path().join("kept");
     let start = |home| {
-        let mut command = kansole_with(&["--kubeconfig", file.to_str().unwrap()]);
+        let mut command = kansole_with(&["--kubeconfig", file.to_str().unwrap(), "--context", "far-away"]);
         command.env("KANSOLE_STATE_DIR", &state);
         Tty::at(home, command)
     };

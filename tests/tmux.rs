@@ -92,7 +92,7 @@ fn inside_tmux_it_draws_copies_takes_pastes_stops_comes_back_and_leaves() {
 
     // A paste is data, whatever it holds.
     tmux.keys(&["/"]);
-    tmux.until_shown("filter: ");
+    tmux.until_shown("filter:");
     tmux.run(&["set-buffer", "ab\u{1b}]52;c;QUJD\u{7}q\u{1b}[2Jcd"]);
     tmux.run(&["paste-buffer", "-p"]);
     tmux.until("the paste as text", |t| t.shown().contains("52;c;QUJD") && t.shown().contains("MANUAL"));

@@ -21,8 +21,10 @@ pub fn changes(before: &World, after: &World) -> Vec<String> {
     some(incidents(before, after), "overview", &mut out);
     some(findings(before, after), "overview", &mut out);
     let known = before.messages.first();
-    let new = after.messages.iter().take_while(|m| Some(*m) != known).map(|m| format!("message: {}", m.text));
-    let mut new: Vec<String> = new.collect();
+    let new = after.messages.iter().take_while(|m| Some(*m) != known);
+    // What was told as a change is not told again.
+    let new = new.filter(|m| !out.iter().any(|line| line.contains(&*m.text)));
+    let mut new: Vec<String> = new.map(|m| format!("message: {}", m.text)).collect();
     new.reverse();
     some(new, "messages", &mut out);
     out

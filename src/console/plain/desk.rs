@@ -107,7 +107,7 @@ impl Desk {
         match first {
             "" => {}
             "read" => heard.lines = self.read(),
-            "status" => heard.lines = lines((200, 1), |frame, area| header::view(&self.model, frame, area)),
+            "status" => heard.lines = lines((200, 2), |frame, area| header::view(&self.model, frame, area)),
             "words" => heard.lines = self.words(),
             "action" => match self.model.world.queue.iter().find(|i| i.proposal.id.starts_with(rest)) {
                 Some(item) if !rest.is_empty() => {

@@ -69,6 +69,7 @@ fn a_pipe_approves_nothing_and_reads_everything() {
     assert!(!approved(&heard) && heard.lines == ["approve: not from a pipe"], "{heard:?}");
     assert!(type_lines(&mut desk, &["mode"]).lines[0].contains("not from a pipe"));
     assert!(type_lines(&mut desk, &["journal"]).lines[0].starts_with("journal"));
+    assert!(type_lines(&mut desk, &["status"]).lines[0].contains("MANUAL"));
     assert_eq!(type_lines(&mut desk, &["quit"]).effects, [Effect::Quit]);
 }
 
@@ -107,6 +108,8 @@ fn changes_are_told_once_the_gravest_first() {
     let mut broken = world();
     broken.link = Link::Broken { why: "no route".into(), retry: None };
     assert_eq!(changes(&before, &broken), ["not connected: no route"]);
+    broken.messages = Arc::from([Message { at: start(), level: Level::Error, text: "no route".into() }]);
+    assert_eq!(changes(&before, &broken), ["not connected: no route"], "told once");
 }
 
 #[test]

@@ -292,11 +292,8 @@ impl<'a> Draft<'a> {
         self.set(Pen { bg: ground, modifier: self.pen.modifier.difference(SEEN), ..self.pen });
         self.out.push_str("\x1b[2K");
         for at in cells {
-            self.todo[at] = match &self.screen.shown[at] {
-                Some(shown) => shown.erased() != Some(ground),
-                // The second half of a wide character comes with its first.
-                None => false,
-            };
+            // The second half of a wide character comes with its first.
+            self.todo[at] = self.screen.shown[at].as_ref().is_some_and(|s| s.erased() != Some(ground));
         }
     }
 
@@ -324,9 +321,10 @@ impl<'a> Draft<'a> {
                 && self.todo[next]
                 && shown[next].as_ref().is_some_and(|s| s.erased().is_none() && s.pen == pen);
             let over = if goes_on { gap } else { (at + 1..next).take_while(|at| self.todo[*at]).take(GAP).count() };
-            for blank in at + 1..at + 1 + over {
-                let Some(cell) = &shown[blank] else { return };
-                self.write(cell, blank);
+            for (blank, cell) in (at + 1..).zip(&shown[at + 1..at + 1 + over]) {
+                if let Some(cell) = cell {
+                    self.write(cell, blank);
+                }
             }
             if !goes_on {
                 return;
@@ -434,7 +432,7 @@ impl<'a> Draft<'a> {
         let step = difference(self.pen, pen);
         let anew = difference(PLAIN, pen);
         let anew = if anew.is_empty() { String::new() } else { format!("0;{anew}") };
-        let shorter = if step.len() <= anew.len() || pen == PLAIN && step.is_empty() { &step } else { &anew };
+        let shorter = if step.len() <= anew.len() { &step } else { &anew };
         let _ = write!(self.out, "\x1b[{shorter}m");
         self.pen = pen;
     }

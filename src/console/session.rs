@@ -69,7 +69,7 @@ impl Sessions {
             return None;
         }
         let first = self.context.is_empty();
-        self.context = context.to_owned();
+        context.clone_into(&mut self.context);
         self.written = None;
         match self.read() {
             Ok(mut book) => {
@@ -126,7 +126,9 @@ impl Sessions {
         book.contexts.insert(self.context.clone(), Page { at, view: view.clone() });
         while book.contexts.len() > KEPT {
             let oldest = book.contexts.iter().min_by_key(|(_, p)| p.at).map(|(name, _)| name.clone());
-            oldest.and_then(|name| book.contexts.remove(&name));
+            if let Some(name) = oldest {
+                book.contexts.remove(&name);
+            }
         }
         if let Some(dir) = self.file.parent() {
             fs::create_dir_all(dir)?;

@@ -162,7 +162,9 @@ impl Desk {
     /// Why a command that approves or changes what kansole may do is not taken now.
     fn refuses(&mut self, id: CommandId) -> Option<String> {
         let spec = id.spec();
-        if spec.danger != Danger::Control {
+        // The kill switch is pulled from anywhere; only releasing it takes somebody.
+        let brakes = id == CommandId::Kill && self.model.world.brakes.killed.is_none();
+        if spec.danger != Danger::Control || brakes {
             return None;
         }
         if let Some(why) = self.deaf {

@@ -68,6 +68,8 @@ fn a_pipe_approves_nothing_and_reads_everything() {
     let heard = type_lines(&mut desk, &["actions", "approve"]);
     assert!(!approved(&heard) && heard.lines == ["approve: not from a pipe"], "{heard:?}");
     assert!(type_lines(&mut desk, &["mode"]).lines[0].contains("not from a pipe"));
+    let pulled = type_lines(&mut desk, &["kill-switch"]);
+    assert_eq!(pulled.effects, [Effect::Send(Command::Kill { on: true })], "a brake is never refused");
     assert!(type_lines(&mut desk, &["journal"]).lines[0].starts_with("journal"));
     assert!(type_lines(&mut desk, &["status"]).lines[0].contains("MANUAL"));
     assert_eq!(type_lines(&mut desk, &["quit"]).effects, [Effect::Quit]);

@@ -10,6 +10,7 @@ use super::observing::Observing;
 use super::planning::Planning;
 use super::reasoning::{Reasoning, Told};
 use super::session::{OpenError, Session};
+use super::sizing::Sizing;
 use super::watching::Watching;
 use super::world::{Command, CommandResult, Detail, Full, Level, Link, World};
 use crate::analyze::Analyzer;
@@ -23,6 +24,7 @@ use crate::model::journal::Kind;
 use crate::model::pipeline::Pipeline;
 use crate::model::plan::{ActionId, Right};
 use crate::model::service::TraceInsight;
+use crate::model::sizing::Sizings;
 use crate::model::snapshot::Snapshot;
 use crate::model::time;
 use crate::model::time::Timestamp;
@@ -68,6 +70,8 @@ pub(super) enum Note {
     Insight(u64, Option<TraceInsight>),
     /// The reasoning about causes, by number: all incidents, or nothing if it broke down.
     Incidents(u64, Option<Told>),
+    /// Right-sizing, by number: all sizes, or nothing if it broke down.
+    Sized(u64, Option<Sizings>),
     /// Somebody could not be told.
     NotDelivered(String),
     /// The Lease may say something new.
@@ -101,6 +105,7 @@ pub(super) struct Engine {
     pub(super) watching: Watching,
     pub(super) observing: Observing,
     pub(super) reasoning: Reasoning,
+    pub(super) sizing: Sizing,
     pub(super) dossiers: HashMap<FindingId, Arc<Dossier>>,
     pub(super) history: History,
     pub(super) pipeline: Arc<Pipeline>,
@@ -166,6 +171,7 @@ impl Engine {
             watching: Watching::default(),
             observing: Observing::default(),
             reasoning: Reasoning::default(),
+            sizing: Sizing::default(),
             dossiers: HashMap::new(),
             history: History::default(),
             pipeline: Arc::default(),
@@ -242,6 +248,7 @@ impl Engine {
             self.look_ahead();
             self.foresee();
             self.watch();
+            self.size();
             self.show_traces();
             self.reason(&self.observing.insight());
         }
@@ -262,6 +269,7 @@ impl Engine {
             Note::Anomalies(run, news) => self.watched(run, news),
             Note::Insight(run, news) => self.observed(run, news),
             Note::Incidents(run, news) => self.reasoned(run, news),
+            Note::Sized(run, made) => self.sized(run, made),
             Note::NotDelivered(why) => self.not_delivered(&why),
             Note::Lease => self.lease_seen(),
             Note::Killed(why) => self.kill_switch_seen(why),
@@ -360,6 +368,7 @@ impl Engine {
         self.watching.forget();
         self.observing.forget();
         self.reasoning.forget();
+        self.sizing.forget();
         self.dossiers.clear();
         self.history = History::default();
         self.pipeline = Arc::default();
@@ -406,6 +415,7 @@ impl Engine {
             insight: self.observing.insight(),
             incidents: self.reasoning.incidents(),
             reasoned: self.reasoning.through(),
+            sizings: self.sizing.sizings(),
             queue: self.queue.items(),
             pipeline: self.pipeline.clone(),
             unplanned: Arc::new(self.planning.unplanned()),

@@ -18,6 +18,7 @@ mod reasoning;
 mod record;
 mod round;
 pub mod session;
+mod sizing;
 pub mod socket;
 mod watching;
 pub mod world;

@@ -26,6 +26,7 @@ pub mod query;
 pub mod reading;
 pub mod series;
 pub mod service;
+pub mod sizing;
 pub mod snapshot;
 pub mod text;
 pub mod time;

@@ -15,6 +15,7 @@ mod live;
 mod memory;
 mod node;
 mod replace;
+mod resize;
 mod restart;
 pub mod rightsize;
 mod risk;
@@ -96,6 +97,7 @@ pub fn propose(
             node::plan(&ask, node).or_else(|no| advise::plan(&ask, &no))
         }
         Fault::Saturated { utilisation, target, resource } => scale::plan(&ask, resource, *utilisation, *target),
+        Fault::Missized { grow, changes } => resize::plan(&ask, *grow, changes),
         Fault::OomNode { .. }
         | Fault::ImageError { .. }
         | Fault::MissingConfig { .. }

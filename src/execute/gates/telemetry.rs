@@ -131,6 +131,7 @@ pub(in crate::execute) fn rests_on_metrics(fault: &Fault) -> bool {
         Fault::Leak { .. }
             | Fault::Regression { .. }
             | Fault::Saturated { .. }
+            | Fault::Missized { .. }
             | Fault::SloBurn { .. }
             | Fault::OomNode { .. }
     )

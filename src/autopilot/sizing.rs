@@ -6,15 +6,19 @@ use super::world::Level;
 use crate::analyze::size;
 use crate::model::finding::{Finding, FindingId, Subject};
 use crate::model::object::WorkloadKey;
-use crate::model::sizing::{Sizings, UsageHistory};
+use crate::model::sizing::{Prices, Sizings, UsageHistory};
 use crate::model::snapshot::Snapshot;
 use crate::model::time;
 use crate::model::time::Timestamp;
 use crate::plan::rightsize::fleet;
+use chrono::TimeDelta;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
+
+/// Worked out again so often, beside each time that use was read.
+const AGAIN: TimeDelta = TimeDelta::minutes(5);
 
 /// State of right-sizing.
 #[derive(Debug, Default)]
@@ -56,7 +60,9 @@ impl Sizing {
         if history.failed != self.known.failed {
             Arc::make_mut(&mut self.known).failed.clone_from(&history.failed);
         }
-        if history.read.is_none() || history.read == self.read || self.running.is_some() {
+        // Pods and their autoscalers move on while the history stays.
+        let old = self.known.made.is_none_or(|made| now - made >= AGAIN);
+        if history.read.is_none() || (history.read == self.read && !old) || self.running.is_some() {
             return;
         }
         self.read = history.read;
@@ -132,6 +138,9 @@ impl Engine {
 
     /// Hears of a run.
     pub(super) fn sized(&mut self, run: u64, made: Option<Sizings>) {
+        let plan = &self.options.settings.plan;
+        let prices = Prices { core: plan.price_core, gib: plan.price_gib };
+        let made = made.map(|made| Sizings { prices, ..made });
         if let Some(bad) = self.sizing.hear(run, made) {
             self.control.say(Level::Error, bad, time::now());
         }

@@ -19,12 +19,13 @@ pub enum PaneId {
     Traces,
     Map,
     Promql,
+    Optimizer,
     Help,
 }
 
 impl PaneId {
     /// All panes in the order of their number keys.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Overview,
         Self::Workloads,
         Self::Metrics,
@@ -34,6 +35,7 @@ impl PaneId {
         Self::Traces,
         Self::Map,
         Self::Promql,
+        Self::Optimizer,
         Self::Help,
     ];
 
@@ -49,6 +51,7 @@ impl PaneId {
             Self::Traces => "traces",
             Self::Map => "map",
             Self::Promql => "promql",
+            Self::Optimizer => "optimizer",
             Self::Help => "help",
         }
     }
@@ -121,6 +124,7 @@ commands! {
     Traces "traces" "traces" ["7"] Scope::Global, None, "Requests across services: which were slow or failed, and why.";
     Map "map" "map" ["8"] Scope::Global, None, "Which service calls which, and how it goes.";
     Promql "promql" "promql" ["9"] Scope::Global, None, "Ask Prometheus anything: a table or a chart of an expression.";
+    Optimizer "optimizer" "optimizer" ["O"] Scope::Global, None, "What containers ask for against what they need, and what that wastes.";
     NextPane "next-pane" "next" ["tab"] Scope::Global, None, "Focus the next pane.";
     PreviousPane "previous-pane" "previous" ["backtab"] Scope::Global, None, "Focus the previous pane.";
     Back "back" "back" ["esc"] Scope::Global, None, "Close the top layer or step out. Never approves anything.";
@@ -203,6 +207,8 @@ commands! {
     QueryCrossEarlier "expression-values-earlier" "values" ["left", "h"] Scope::Pane(PaneId::Promql), None, "Tell the values at a moment of the chart; once more: earlier.";
     QueryCrossLater "expression-values-later" "values later" ["right"] Scope::Pane(PaneId::Promql), None, "Tell the values at a later moment of the chart.";
     QueryLog "expression-log-scale" "log scale" ["x"] Scope::Pane(PaneId::Promql), None, "Draw the chart on a logarithmic or a linear axis.";
+    OptimizerView "optimizer-view" "sizes or autoscalers" ["v"] Scope::Pane(PaneId::Optimizer), None, "Show what containers ask for, or what autoscalers would do.";
+    Propose "propose" "propose" ["p"] Scope::Pane(PaneId::Optimizer), Control, "Make the next step of the workload's size a proposal in Actions.";
     VerifyChain "verify" "verify" ["v"] Scope::Pane(PaneId::Journal), None, "Verify the hash chain of the journal.";
 }
 

@@ -22,7 +22,8 @@ pub fn why_not(model: &Model, id: CommandId) -> Option<String> {
         | CommandId::Predictions
         | CommandId::Traces
         | CommandId::Map
-        | CommandId::Promql => {
+        | CommandId::Promql
+        | CommandId::Optimizer => {
             let name = id.spec().name;
             (!model.panes.iter().any(|p| p.id().as_str() == name)).then(|| "this console has no such pane".to_owned())
         }
@@ -66,6 +67,7 @@ pub fn run(model: &mut Model, id: CommandId) -> Vec<Effect> {
         CommandId::Traces => go(PaneId::Traces),
         CommandId::Map => go(PaneId::Map),
         CommandId::Promql => go(PaneId::Promql),
+        CommandId::Optimizer => go(PaneId::Optimizer),
         CommandId::NextPane => go(model.panes[(model.focus + 1) % model.panes.len()].id()),
         CommandId::PreviousPane => go(model.panes[(model.focus + model.panes.len() - 1) % model.panes.len()].id()),
         CommandId::Back => back(model),

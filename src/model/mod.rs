@@ -3,6 +3,7 @@
 pub mod action;
 pub mod anomaly;
 pub mod authority;
+pub mod autoscaler;
 pub mod bounds;
 pub mod cluster;
 pub mod context;

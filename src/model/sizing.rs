@@ -100,6 +100,47 @@ pub struct Sizing {
     pub why: Vec<Arc<str>>,
 }
 
+/// What an autoscaler would have come to over recorded load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ran {
+    /// Under which settings.
+    pub settings: Arc<str>,
+    /// Pods times hours.
+    pub pod_hours: f64,
+    /// Minutes in which what was used was more than the ready pods request.
+    pub short_minutes: f64,
+    /// Changes of the number of pods.
+    pub changes: u32,
+    /// Most pods at once.
+    pub most: i64,
+}
+
+/// What an autoscaler would do next, and would have done otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WhatIf {
+    /// What it scales.
+    pub key: WorkloadKey,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Pods now.
+    pub current: i64,
+    /// Pods it would ask for now and what limits it, or why nothing can be told.
+    pub next: Result<(i64, Arc<str>), Arc<str>>,
+    /// Over the last day: with its present settings first. Or why nothing can be told.
+    pub ran: Result<Arc<[Ran]>, Arc<str>>,
+    /// Hours of that day in which use was measured.
+    pub hours: f64,
+}
+
+/// What an hour costs, in whatever currency the operator counts in; `None`: not told.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Prices {
+    /// Of a core.
+    pub core: Option<f64>,
+    /// Of a GiB of memory.
+    pub gib: Option<f64>,
+}
+
 /// Everything that is said of sizes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sizings {
@@ -115,6 +156,10 @@ pub struct Sizings {
     pub refused: BTreeMap<&'static str, Arc<str>>,
     /// Why the last reading failed, and when.
     pub failed: Option<(Timestamp, Arc<str>)>,
+    /// What waste costs.
+    pub prices: Prices,
+    /// What autoscalers would do and would have done.
+    pub autoscalers: Arc<[Arc<WhatIf>]>,
 }
 
 impl Sizings {

@@ -21,6 +21,7 @@ pub mod rightsize;
 mod risk;
 mod rollback;
 mod scale;
+mod whatif;
 
 use crate::config::settings::Planning;
 use crate::model::cluster::Workload;

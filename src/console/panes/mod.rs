@@ -7,6 +7,7 @@ pub mod health;
 pub mod journal;
 pub mod map;
 pub mod metrics;
+pub mod optimizer;
 pub mod overview;
 pub mod predictions;
 pub mod promql;
@@ -31,5 +32,6 @@ pub fn all() -> Vec<Box<dyn Pane>> {
         Box::new(traces::Traces::default()),
         Box::new(map::Map::default()),
         Box::new(promql::Promql::default()),
+        Box::new(optimizer::Optimizer::default()),
     ]
 }

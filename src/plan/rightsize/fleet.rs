@@ -1,9 +1,10 @@
 //! Advice for every container of a cluster: what was read of it, held against what its pods ask for now.
 
+use super::super::whatif;
 use super::step::{Advice, advise};
 use super::{Asked, Resource, TooLittle, Usage};
 use crate::model::pod::Resources;
-use crate::model::sizing::{ContainerKey, Resize, Sizing, Sizings, UsageHistory, amounts, asked};
+use crate::model::sizing::{ContainerKey, Prices, Resize, Sizing, Sizings, UsageHistory, amounts, asked};
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub fn all(history: &UsageHistory, snapshot: &Snapshot, now: Timestamp, cancel: 
         silent,
         refused: history.refused.clone(),
         failed: history.failed.clone(),
+        prices: Prices::default(),
+        autoscalers: snapshot.hpas.iter().map(|h| Arc::new(whatif::of(h, snapshot, now))).collect(),
     })
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Long enough for a busy machine; a wait ends as soon as what it waits for is there.
-const LONG: Duration = Duration::from_secs(300);
+const LONG: Duration = Duration::from_secs(600);
 
 fn uids(world: &World, key: &WorkloadKey) -> BTreeSet<String> {
     let workload = world.snapshot.workload(key).expect("it is there");
@@ -31,6 +31,8 @@ async fn a_container_that_needs_another_size_gets_it_in_place_and_verified() {
     let mut settings = kansole::config::Settings::default();
     settings.traces.otlp_grpc = "none".into();
     settings.traces.otlp_http = "none".into();
+    // The charts of a whole day are not looked at, and reading them takes a debug build minutes.
+    settings.monitor.history = Duration::from_secs(3600);
     settings.guard.settle = Duration::from_secs(2);
     settings.guard.observe = Duration::from_secs(5);
     let options = autopilot::Options {

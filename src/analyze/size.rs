@@ -8,7 +8,7 @@ use crate::model::quantity::{human_bytes, human_cores};
 use crate::model::sizing::{Resize, Sizing, Sizings, asked, stands};
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// One finding per workload that should grow or, if nothing of it should, shrink. `wanted` tells of which workloads is
 /// spoken; `seen` remembers since when.
@@ -16,7 +16,7 @@ pub fn find(
     sizings: &Sizings,
     snapshot: &Snapshot,
     wanted: impl Fn(&Workload) -> bool,
-    seen: &mut HashMap<FindingId, Timestamp>,
+    seen: &mut BTreeMap<FindingId, Timestamp>,
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -41,7 +41,7 @@ fn finding(
     grow: bool,
     all: &[&Sizing],
     sizings: &Sizings,
-    seen: &mut HashMap<FindingId, Timestamp>,
+    seen: &mut BTreeMap<FindingId, Timestamp>,
     now: Timestamp,
 ) -> Finding {
     let subject = Subject::Workload(workload.key.clone());
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_grows_goes_first_and_what_was_changed_is_no_longer_found() {
-        let (mib, mut seen) = (1_048_576.0, HashMap::new());
+        let (mib, mut seen) = (1_048_576.0, BTreeMap::new());
         let shrink = sizing("memory", 64.0 * mib, Some(128.0 * mib), 48.0 * mib);
         let all = vec![sizing("cpu", 0.1, None, 0.15), shrink.clone()];
         let sizings = Sizings { all: all.into(), ..Sizings::default() };
@@ -138,6 +138,6 @@ mod tests {
         cart.pods = Arc::from([Arc::new(pod)]);
         snapshot = fx::snapshot(vec![cart]);
         assert_eq!(find(&only, &snapshot, fx::now()), []);
-        assert_eq!(super::find(&sizings, &snapshot, |_| false, &mut HashMap::new(), fx::now()), []);
+        assert_eq!(super::find(&sizings, &snapshot, |_| false, &mut BTreeMap::new(), fx::now()), []);
     }
 }

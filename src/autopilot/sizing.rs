@@ -12,7 +12,7 @@ use crate::model::time;
 use crate::model::time::Timestamp;
 use crate::plan::rightsize::fleet;
 use chrono::TimeDelta;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
@@ -26,7 +26,7 @@ pub(super) struct Sizing {
     known: Arc<Sizings>,
     /// Workloads whose size a person asked about.
     asked: BTreeSet<WorkloadKey>,
-    seen: HashMap<FindingId, Timestamp>,
+    seen: BTreeMap<FindingId, Timestamp>,
     run: u64,
     running: Option<Run>,
     /// When the history behind the last run was read.

@@ -252,7 +252,9 @@ fn plan(s: &Settings, out: &mut Vec<Complaint>) {
         );
     }
     for (key, price) in [("plan.price_core", p.price_core), ("plan.price_gib", p.price_gib)] {
-        price.into_iter().for_each(|price| positive(out, key, price));
+        if let Some(price) = price {
+            positive(out, key, price);
+        }
     }
     if p.backoff_max < p.backoff {
         say(out, "plan.backoff_max", "is shorter than plan.backoff", "make it at least as long");

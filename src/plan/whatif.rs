@@ -57,10 +57,10 @@ pub fn of(hpa: &HpaRow, snapshot: &Snapshot, now: Timestamp) -> WhatIf {
         }
         Some(request) => {
             let first = i64::from(hpa.current).max(1);
-            Ok(others(scaling, target)
-                .into_iter()
-                .map(|(name, s, t)| replay(name, &s, t, &load, request, first))
-                .collect())
+            let replayed = |(name, s, t): (String, Scaling, Target)| replay(name, &s, t, &load, request, first);
+            let mut all: Vec<Ran> = others(scaling, target).into_iter().map(replayed).collect();
+            all.push(foresight(&scaling.bounds, target, &load, request));
+            Ok(all.into())
         }
     };
     let step = f64::from(snapshot.metrics.step);
@@ -151,6 +151,28 @@ fn replay(
         }
         // The youngest go first, as a ReplicaSet does it where all else is equal.
         pods.truncate(wanted.max(1) as usize);
+    }
+    ran
+}
+
+/// What could not be done better with the same target and bounds: each pod is there just before its load, and no longer.
+fn foresight(bounds: &Bounds, target: Target, load: &[(Timestamp, i64)], request: i64) -> Ran {
+    let mut ran = Ran { settings: "perfect foresight".into(), pod_hours: 0.0, short_minutes: 0.0, changes: 0, most: 0 };
+    let each = match target {
+        Target::Utilization(percent) => (request * percent) as f64 / 100.0,
+        Target::Average(value) => value as f64,
+    };
+    let wanted = |used: i64| ((used as f64 / each.max(1.0)).ceil() as i64).clamp(bounds.min.max(1), bounds.max.max(1));
+    let mut before = None;
+    for (i, (at, used)) in load.iter().enumerate() {
+        // What comes while a pod would be starting counts already.
+        let soon = load[i..].iter().take_while(|(t, _)| *t - *at <= STARTS).map(|(_, u)| *u).max().unwrap_or(*used);
+        let pods = wanted(soon);
+        let hours = load.get(i + 1).map_or(0.0, |(t, _)| (*t - *at).num_seconds().min(60) as f64 / 3600.0);
+        ran.pod_hours += pods as f64 * hours;
+        ran.short_minutes += if *used > pods * request { 60.0 * hours } else { 0.0 };
+        ran.changes += u32::from(before.replace(pods).is_some_and(|b| b != pods));
+        ran.most = ran.most.max(pods);
     }
     ran
 }
@@ -283,11 +305,13 @@ mod tests {
         assert_eq!((ran.most, ran.changes >= 2), (8, true), "{ran:?}");
         assert!((ran.pod_hours - (22.0 * 2.0 + 2.0 * 8.0)).abs() < 1.0, "{ran:?}");
         assert!(ran.short_minutes > 0.0 && ran.short_minutes < 3.0, "until the new pods serve: {ran:?}");
-        let capped = replay("".into(), &scaling(2, 3), Target::Utilization(50), &steps(), 100, 2);
+        let capped = replay(String::new(), &scaling(2, 3), Target::Utilization(50), &steps(), 100, 2);
         assert!((capped.short_minutes - 120.0).abs() < 2.0 && capped.most == 3, "{capped:?}");
-        let floor = replay("".into(), &scaling(8, 10), Target::Utilization(50), &steps(), 100, 8);
+        let floor = replay(String::new(), &scaling(8, 10), Target::Utilization(50), &steps(), 100, 8);
         assert_eq!((floor.short_minutes, floor.changes), (0.0, 0));
         assert!(floor.pod_hours > 3.0 * ran.pod_hours - 1.0, "never short, at a price: {floor:?}");
+        let best = foresight(&scaling(2, 10).bounds, Target::Utilization(50), &steps(), 100);
+        assert!(best.short_minutes == 0.0 && best.pod_hours < ran.pod_hours, "{best:?} {ran:?}");
     }
 
     #[test]

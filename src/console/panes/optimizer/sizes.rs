@@ -7,6 +7,8 @@ use crate::console::theme::Role;
 use crate::console::widgets::lines::{Lines, Piece};
 use crate::console::widgets::table::{Cell, Column};
 use crate::console::widgets::unit::Unit;
+use crate::model::finding::{Fault, Subject};
+use crate::model::plan::Strategy;
 use crate::model::sizing::{Sizing, Sizings};
 use crate::model::snapshot::SourceState;
 use crate::model::time::age;
@@ -90,7 +92,7 @@ pub fn state(world: &World, ctx: &Ctx) -> Vec<Piece> {
             out.push((format!("  {} containers known too little", s.silent.len()), Role::Muted));
         }
     }
-    for (what, _) in &s.refused {
+    for what in s.refused.keys() {
         out.push((format!("  {what} not read"), Role::Bad));
     }
     if let Some((at, why)) = &s.failed {
@@ -148,17 +150,20 @@ pub fn detail(s: &Sizing, world: &World, ctx: &Ctx) -> Lines {
         "Needed is what covers 90 % of a histogram that halves in a day, and 15 % more (Vertical Pod Autoscaler).",
         Role::Muted,
     );
-    let proposal = world.queue.iter().rev().find(|i| {
-        i.pending()
-            && i.proposal.workload() == Some(&s.key)
-            && i.proposal.strategy == crate::model::plan::Strategy::Rightsize
-    });
-    match (proposal, &s.next) {
-        (Some(item), _) => l.field("proposal", format!("{} waits in Actions", item.proposal.id), Role::Good),
-        (None, Some(_)) => {
+    let proposal =
+        world.queue.iter().rev().find(|i| {
+            i.pending() && i.proposal.workload() == Some(&s.key) && i.proposal.strategy == Strategy::Rightsize
+        });
+    let subject = Subject::Workload(s.key.clone());
+    let found = world.findings.iter().find(|f| f.subject == subject && matches!(f.fault, Fault::Missized { .. }));
+    match (proposal, found.map(|f| world.unplanned.get(&f.id)), &s.next) {
+        (Some(item), ..) => l.field("proposal", format!("{} waits in Actions", item.proposal.id), Role::Good),
+        (None, Some(Some(why)), _) => l.field("proposal", format!("none: {why}"), Role::Warning),
+        (None, Some(None), _) => l.field("proposal", "being planned", Role::Text),
+        (None, None, Some(_)) => {
             l.field("proposal", "none yet: make it one, and it goes through Actions like any other", Role::Muted)
         }
-        (None, None) => l.field("proposal", "none: nothing changes", Role::Muted),
+        (None, None, None) => l.field("proposal", "none: nothing changes", Role::Muted),
     };
     for (what, why) in &world.sizings.refused {
         l.field("not read", format!("{what}: {why}"), Role::Bad);

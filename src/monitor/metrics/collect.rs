@@ -43,7 +43,7 @@ const SLO_EVERY: TimeDelta = TimeDelta::seconds(60);
 /// Two weeks of hours are read again so long after a failure.
 const LONG_AGAIN: TimeDelta = TimeDelta::minutes(5);
 /// What containers used is read so long after two weeks of hours, which are asked for first…
-const USAGE_AFTER: TimeDelta = TimeDelta::seconds(20);
+const USAGE_AFTER: TimeDelta = TimeDelta::seconds(60);
 /// …and again so often.
 const USAGE_EVERY: TimeDelta = TimeDelta::hours(1);
 /// After an hour is full its last samples may still be on their way.

@@ -13,6 +13,7 @@
 //!
 //! `away` finds what was scaled to nothing while others need it, `worse` releases whose pods are well and whose requests are
 //! not, and `edits` changed ConfigMaps of that kind. `scale` looks at demand, and only where nothing above was found, nor among those it calls and is called by; `systemic` looks at all findings together.
+//! `size` tells what containers should ask for, where that is wanted: nothing is broken then.
 //! `slo` judges burn rates (A1). `forecast` predicts load (A2), `anomaly` finds what never was so (A3) and `failure`
 //! foresees failures (A4): beside the findings, for they take long.
 
@@ -30,6 +31,7 @@ mod oom;
 mod release;
 mod scale;
 mod schedule;
+pub mod size;
 pub mod slo;
 mod systemic;
 pub mod traces;

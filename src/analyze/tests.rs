@@ -346,6 +346,7 @@ fn scaling_is_left_to_an_hpa_that_has_room() {
             desired: 3,
             resources: Box::new(["cpu".into()]),
             blocked: None,
+            scaling: None,
         })
     };
     snapshot.hpas = Arc::from([hpa(10)]);

@@ -62,6 +62,7 @@ impl Engine {
             }
             Command::SwitchContext { context } => self.switch(Some(context), None),
             Command::SetNamespaces { namespaces } => self.switch(None, Some(namespaces)),
+            Command::Rightsize { workload } => self.ask_for_size(&workload),
             Command::Train => self.train(),
             Command::CancelTraining => self.cancel_training(),
             Command::RollModelBack => self.roll_model_back(),

@@ -12,6 +12,7 @@ use super::observing::Observing;
 use super::planning::Planning;
 use super::reasoning::{Reasoning, Told};
 use super::session::{OpenError, Session};
+use super::sizing::Sizing;
 use super::watching::Watching;
 use super::world::{Command, CommandResult, Detail, Full, Level, Link, World};
 use crate::analyze::Analyzer;
@@ -25,6 +26,7 @@ use crate::model::journal::Kind;
 use crate::model::pipeline::Pipeline;
 use crate::model::plan::{ActionId, Right};
 use crate::model::service::TraceInsight;
+use crate::model::sizing::Sizings;
 use crate::model::snapshot::Snapshot;
 use crate::model::time;
 use crate::model::time::Timestamp;
@@ -72,6 +74,8 @@ pub(super) enum Note {
     Incidents(u64, Option<Told>),
     /// A ConfigMap was read, or could not be.
     Config(super::configs::Place, Box<Option<serde_json::Value>>),
+    /// Right-sizing, by number: all sizes, or nothing if it broke down.
+    Sized(u64, Option<Sizings>),
     /// Somebody could not be told.
     NotDelivered(String),
     /// The Lease may say something new.
@@ -105,6 +109,7 @@ pub(super) struct Engine {
     pub(super) watching: Watching,
     pub(super) observing: Observing,
     pub(super) reasoning: Reasoning,
+    pub(super) sizing: Sizing,
     pub(super) dossiers: HashMap<FindingId, Arc<Dossier>>,
     pub(super) configs: Configs,
     pub(super) aftermath: Aftermath,
@@ -174,6 +179,7 @@ impl Engine {
             watching: Watching::default(),
             observing: Observing::default(),
             reasoning: Reasoning::default(),
+            sizing: Sizing::default(),
             dossiers: HashMap::new(),
             configs: Configs::default(),
             aftermath: Aftermath::default(),
@@ -253,6 +259,7 @@ impl Engine {
             self.look_ahead();
             self.foresee();
             self.watch();
+            self.size();
             self.show_traces();
             self.reason(&self.observing.insight());
         }
@@ -274,6 +281,7 @@ impl Engine {
             Note::Insight(run, news) => self.observed(run, news),
             Note::Incidents(run, news) => self.reasoned(run, news),
             Note::Config(place, answer) => self.config_read(&place, *answer),
+            Note::Sized(run, made) => self.sized(run, made),
             Note::NotDelivered(why) => self.not_delivered(&why),
             Note::Lease => self.lease_seen(),
             Note::Killed(why) => self.kill_switch_seen(why),
@@ -373,6 +381,7 @@ impl Engine {
         self.watching.forget();
         self.observing.forget();
         self.reasoning.forget();
+        self.sizing.forget();
         self.dossiers.clear();
         self.configs = Configs::default();
         self.aftermath = Aftermath::default();
@@ -421,6 +430,7 @@ impl Engine {
             insight: self.observing.insight(),
             incidents: self.reasoning.incidents(),
             reasoned: self.reasoning.through(),
+            sizings: self.sizing.sizings(),
             queue: self.queue.items(),
             pipeline: self.pipeline.clone(),
             unplanned: Arc::new(self.planning.unplanned()),

@@ -22,6 +22,7 @@ mod record;
 pub mod replay;
 mod round;
 pub mod session;
+mod sizing;
 pub mod socket;
 mod watching;
 pub mod world;

@@ -9,10 +9,12 @@ use super::world::Level;
 use crate::model::action::QueueItem;
 use crate::model::anomaly::Anomalies;
 use crate::model::cluster::Workload;
-use crate::model::finding::{Finding, FindingId, Subject};
+use crate::model::finding::{Fault, Finding, FindingId, Subject};
 use crate::model::pipeline::{Came, Decision, Pipeline, Stage};
+use crate::model::plan::Strategy;
 use crate::model::prediction::Predictions;
 use crate::model::series::Signal;
+use crate::model::sizing::Sizings;
 use crate::model::time::{Timestamp, short};
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
@@ -31,6 +33,7 @@ struct Picture<'a> {
     unplanned: &'a BTreeMap<FindingId, Arc<str>>,
     anomalies: &'a Anomalies,
     predictions: &'a Predictions,
+    sizings: &'a Sizings,
     now: Timestamp,
 }
 
@@ -41,7 +44,7 @@ const STAGES: [(Stage, Judge); 6] = [
     (Stage::Scaling, scaling),
     (Stage::Anomalies, anomalies),
     (Stage::Healing, healing),
-    (Stage::Cost, |_, _| (Came::NotBuilt, "kansole has no engine for cost yet".into())),
+    (Stage::Cost, cost),
     (Stage::Tuning, |_, _| (Came::NotBuilt, "kansole has no engine for tuning yet".into())),
     (Stage::Hardening, |_, _| (Came::NotBuilt, "kansole has no engine for hardening yet".into())),
 ];
@@ -54,12 +57,14 @@ impl Engine {
         }
         let (queue, unplanned) = (self.queue.items(), self.planning.unplanned());
         let (anomalies, predictions) = (self.watching.anomalies(), self.forecasting.predictions());
+        let sizings = self.sizing.sizings();
         let picture = Picture {
             findings: &self.findings,
             queue: &queue,
             unplanned: &unplanned,
             anomalies: &anomalies,
             predictions: &predictions,
+            sizings: &sizings,
             now,
         };
         let invited = self.snapshot.workloads.iter().filter(|w| w.opted_in);
@@ -132,14 +137,39 @@ fn anomalies(p: &Picture<'_>, w: &Workload) -> (Came, String) {
     }
 }
 
+/// What it asks for against what it needs. A proposal of it is told like any other.
+fn cost(p: &Picture<'_>, w: &Workload) -> (Came, String) {
+    let subject = Subject::Workload(w.key.clone());
+    let sizes = |i: &&Arc<QueueItem>| i.proposal.subject == subject && i.proposal.strategy == Strategy::Rightsize;
+    if let Some(item) = p.queue.iter().rev().filter(sizes).find(|i| i.pending() || i.state.in_flight()) {
+        let came = if item.pending() { Came::Proposed } else { Came::Acted };
+        return (came, format!("{} ({})", item.proposal.title, item.state.word()));
+    }
+    let finding = p.findings.iter().find(|f| f.subject == subject && matches!(f.fault, Fault::Missized { .. }));
+    if let Some(f) = finding {
+        let why = p.unplanned.get(&f.id).map_or("being planned", |why| why);
+        return (Came::Nothing, format!("{}; {why}", f.title));
+    }
+    let changes = p.sizings.of(&w.key).filter(|s| s.next.is_some()).count();
+    match (p.sizings.of(&w.key).next(), changes) {
+        (None, _) => (Came::Blind, "too little is known of what its containers use".into()),
+        (Some(_), 0) => (Came::Nothing, "its containers ask for what they need".into()),
+        (Some(_), n) => (
+            Came::Nothing,
+            format!("{n} requests could change; proposed when asked for, or by itself with plan.rightsize"),
+        ),
+    }
+}
+
 /// What is wrong, and what is done about it.
 fn healing(p: &Picture<'_>, w: &Workload) -> (Came, String) {
     let subject = Subject::Workload(w.key.clone());
-    let own = || p.queue.iter().rev().filter(|i| i.proposal.subject == subject);
+    let heals = |i: &&Arc<QueueItem>| i.proposal.subject == subject && i.proposal.strategy != Strategy::Rightsize;
+    let own = || p.queue.iter().rev().filter(heals);
     if let Some(item) = own().find(|i| i.state.in_flight()) {
         return (Came::Acted, format!("{} ({}): {}", item.proposal.id, item.state.word(), item.proposal.title));
     }
-    let finding = p.findings.iter().find(|f| f.subject == subject);
+    let finding = p.findings.iter().find(|f| f.subject == subject && !matches!(f.fault, Fault::Missized { .. }));
     let waiting = own().find(|i| i.pending());
     if let Some(item) = waiting {
         let held: Vec<String> = item.blocked.iter().map(ToString::to_string).collect();
@@ -166,15 +196,23 @@ fn healing(p: &Picture<'_>, w: &Workload) -> (Came, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::finding::{Fault, Severity};
+    use crate::model::finding::Severity;
     use crate::model::fixtures as fx;
 
     fn picture<'a>(
         findings: &'a [Arc<Finding>],
         unplanned: &'a BTreeMap<FindingId, Arc<str>>,
-        beside: &'a (Anomalies, Predictions),
+        beside: &'a (Anomalies, Predictions, Sizings),
     ) -> Picture<'a> {
-        Picture { findings, queue: &[], unplanned, anomalies: &beside.0, predictions: &beside.1, now: fx::now() }
+        Picture {
+            findings,
+            queue: &[],
+            unplanned,
+            anomalies: &beside.0,
+            predictions: &beside.1,
+            sizings: &beside.2,
+            now: fx::now(),
+        }
     }
 
     #[test]
@@ -184,7 +222,7 @@ mod tests {
             (Stage::Anomalies, |_, _| panic!("out of order")),
             (Stage::Healing, healing),
         ];
-        let beside = (Anomalies::default(), Predictions::default());
+        let beside = (Anomalies::default(), Predictions::default(), Sizings::default());
         let (none, nothing) = ([], BTreeMap::new());
         let told = decide(&stages, &picture(&none, &nothing, &beside), &fx::healthy("cart", 3));
         let came: Vec<Came> = told.iter().map(|d| d.came).collect();
@@ -194,12 +232,12 @@ mod tests {
 
     #[test]
     fn stages_without_an_engine_say_so_and_missing_data_is_no_all_clear() {
-        let beside = (Anomalies::default(), Predictions::default());
+        let beside = (Anomalies::default(), Predictions::default(), Sizings::default());
         let (none, nothing) = ([], BTreeMap::new());
         let told = decide(&STAGES, &picture(&none, &nothing, &beside), &fx::healthy("cart", 3));
         let came: Vec<Came> = told.iter().map(|d| d.came).collect();
         let off = Came::NotBuilt;
-        assert_eq!(came, [Came::Blind, Came::Blind, Came::Nothing, off, off, off]);
+        assert_eq!(came, [Came::Blind, Came::Blind, Came::Nothing, Came::Blind, off, off]);
         assert_eq!(told.iter().map(|d| d.stage).collect::<Vec<_>>(), Stage::ALL);
     }
 
@@ -219,7 +257,7 @@ mod tests {
         };
         let unplanned = BTreeMap::from([(finding.id.clone(), Arc::from("the cause is shared"))]);
         let findings = [Arc::new(finding)];
-        let beside = (Anomalies::default(), Predictions::default());
+        let beside = (Anomalies::default(), Predictions::default(), Sizings::default());
         let told = healing(&picture(&findings, &unplanned, &beside), &cart);
         assert_eq!(told, (Came::Nothing, "cart hangs; no plan: the cause is shared".to_owned()));
     }

@@ -3,6 +3,7 @@
 use super::engine::{Engine, Note};
 use super::world::Level;
 use crate::analyze::cause::{Reasoner, Seen};
+use crate::model::finding::Fault;
 use crate::model::incident::{Incident, Incidents};
 use crate::model::journal::Kind;
 use crate::model::service::TraceInsight;
@@ -115,7 +116,7 @@ impl Engine {
         let proposed = items.iter().filter(|i| i.pending());
         let seen = Seen {
             snapshot: self.snapshot.clone(),
-            findings: self.findings.clone(),
+            findings: self.findings.iter().filter(|f| !matches!(f.fault, Fault::Missized { .. })).cloned().collect(),
             anomalies: self.watching.anomalies(),
             edges: edges(insight),
             proposals: proposed.map(|i| (i.proposal.finding.clone(), Arc::from(&*i.proposal.title))).collect(),

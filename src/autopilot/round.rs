@@ -123,7 +123,8 @@ impl Engine {
     /// are withdrawn — but only on the word of fresh data.
     fn analyze(&mut self, snapshot: &Arc<Snapshot>, now: Timestamp) {
         let settings = &self.options.settings;
-        let found = self.analyzer.analyze(snapshot, &settings.analyze, &settings.plan, &settings.slo, now);
+        let mut found = self.analyzer.analyze(snapshot, &settings.analyze, &settings.plan, &settings.slo, now);
+        found.extend(self.sizing.findings(snapshot, settings.plan.rightsize, now));
         let fresh = stale_why(snapshot, now, settings.guard.stale_after).is_none();
         let found: Vec<Arc<Finding>> = if fresh || self.findings.is_empty() {
             found.into_iter().map(Arc::new).collect()
@@ -164,7 +165,8 @@ impl Engine {
     /// cluster as it is.
     fn judge(&mut self, now: Timestamp) {
         let settings = &self.options.settings;
-        let found = self.analyzer.analyze(&self.snapshot, &settings.analyze, &settings.plan, &settings.slo, now);
+        let mut found = self.analyzer.analyze(&self.snapshot, &settings.analyze, &settings.plan, &settings.slo, now);
+        found.extend(self.sizing.findings(&self.snapshot, settings.plan.rightsize, now));
         self.judged.send_replace((self.snapshot.clone(), found.into_iter().map(Arc::new).collect()));
     }
 

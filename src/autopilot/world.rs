@@ -11,12 +11,13 @@ use crate::model::incident::Incidents;
 use crate::model::journal::Entry;
 use crate::model::logs;
 use crate::model::mode::{Mode, PhaseName};
-use crate::model::object::{ObjectRef, PodKey};
+use crate::model::object::{ObjectRef, PodKey, WorkloadKey};
 use crate::model::pipeline::Pipeline;
 use crate::model::plan::{ActionId, Right};
 use crate::model::prediction::Predictions;
 use crate::model::query;
 use crate::model::service::TraceInsight;
+use crate::model::sizing::Sizings;
 use crate::model::snapshot::{ClusterInfo, Snapshot};
 use crate::model::time::Timestamp;
 use crate::model::trace::{Trace, TracePath};
@@ -140,6 +141,8 @@ pub struct World {
     pub predictions: Arc<Predictions>,
     /// What is about to fail.
     pub failures: Arc<Failures>,
+    /// What containers should ask for.
+    pub sizings: Arc<Sizings>,
     /// Queue, oldest first: pending, in flight, and the last that ended.
     pub queue: Arc<[Arc<QueueItem>]>,
     /// What each stage of the pipeline decided about each opted-in workload.
@@ -194,6 +197,7 @@ impl World {
             insight: Arc::default(),
             predictions: Arc::default(),
             failures: Arc::default(),
+            sizings: Arc::default(),
             queue: Arc::from([]),
             pipeline: Arc::default(),
             unplanned: Arc::default(),
@@ -311,6 +315,11 @@ pub enum Command {
     SetNamespaces {
         /// Which.
         namespaces: Vec<String>,
+    },
+    /// Propose other requests and limits for a workload, if it needs others.
+    Rightsize {
+        /// Which.
+        workload: WorkloadKey,
     },
     /// Train the model of failures on what Prometheus kept of the last day.
     Train,

@@ -170,6 +170,7 @@ async fn rights(report: &mut Report, client: &kube::Client, w: &World) -> BTreeM
         (Resource::STATEFULSETS, "patch", None),
         (Resource::DAEMONSETS, "patch", None),
         (Resource::PODS, "create", Some("eviction")),
+        (Resource::PODS, "patch", Some("resize")),
         (Resource::NODES, "patch", None),
     ];
     let mut asked = Vec::new();

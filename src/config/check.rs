@@ -17,7 +17,8 @@ pub const COLORS: [&str; 5] = ["auto", "never", "16", "256", "true"];
 pub const ENGINES: [&str; 3] = ["healing", "scaling", "optimisation"];
 
 /// Kinds of action that `guard.rung` takes.
-pub const STRATEGIES: [&str; 7] = ["restart", "scale", "rollback", "reconfigure", "isolate", "failover", "back off"];
+pub const STRATEGIES: [&str; 8] =
+    ["restart", "scale", "rollback", "reconfigure", "isolate", "failover", "rightsize", "back off"];
 
 /// Everything that is wrong with settings which have the right types, in the order of their sections.
 pub fn check(s: &Settings) -> Vec<Complaint> {
@@ -249,6 +250,11 @@ fn plan(s: &Settings, out: &mut Vec<Complaint>) {
             format!("{} is below plan.min_replicas, {}", p.max_replicas, p.min_replicas),
             "make it at least as large",
         );
+    }
+    for (key, price) in [("plan.price_core", p.price_core), ("plan.price_gib", p.price_gib)] {
+        if let Some(price) = price {
+            positive(out, key, price);
+        }
     }
     if p.backoff_max < p.backoff {
         say(out, "plan.backoff_max", "is shorter than plan.backoff", "make it at least as long");

@@ -220,6 +220,18 @@ settings! {
         /// Least time between two scale-ups.
         #[serde(with = "super::duration")]
         cooldown_up: Duration = secs(180),
+        /// Proposes other requests and limits for workloads that opted in, by itself; for any other when asked.
+        rightsize: bool = false,
+        /// Least time after a right-sizing before the same workload grows again…
+        #[serde(with = "super::duration")]
+        rightsize_grow: Duration = secs(3600),
+        /// …and before it shrinks again.
+        #[serde(with = "super::duration")]
+        rightsize_shrink: Duration = secs(86_400),
+        /// Price of a core for an hour, if waste is to be told in money.
+        price_core: Option<f64> = None,
+        /// Price of a GiB of memory for an hour.
+        price_gib: Option<f64> = None,
         /// First wait of a dependency back-off; doubles to `backoff_max`.
         #[serde(with = "super::duration")]
         backoff: Duration = secs(60),

@@ -21,12 +21,13 @@ pub enum PaneId {
     Promql,
     Resources,
     Logs,
+    Optimizer,
     Help,
 }
 
 impl PaneId {
     /// All panes in the order of their number keys.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Overview,
         Self::Workloads,
         Self::Metrics,
@@ -38,6 +39,7 @@ impl PaneId {
         Self::Promql,
         Self::Resources,
         Self::Logs,
+        Self::Optimizer,
         Self::Help,
     ];
 
@@ -55,6 +57,7 @@ impl PaneId {
             Self::Promql => "promql",
             Self::Resources => "resources",
             Self::Logs => "logs",
+            Self::Optimizer => "optimizer",
             Self::Help => "help",
         }
     }
@@ -129,6 +132,7 @@ commands! {
     Promql "promql" "promql" ["9"] Scope::Global, None, "Ask Prometheus anything: a table or a chart of an expression.";
     Resources "resources" "resources" ["R"] Scope::Global, None, "Any kind of object, as the server itself lists it.";
     Logs "logs" "logs" ["F"] Scope::Global, None, "Logs that were opened, as they are written.";
+    Optimizer "optimizer" "optimizer" ["O"] Scope::Global, None, "What containers ask for against what they need, and what that wastes.";
     NextPane "next-pane" "next" ["tab"] Scope::Global, None, "Focus the next pane.";
     PreviousPane "previous-pane" "previous" ["backtab"] Scope::Global, None, "Focus the previous pane.";
     Back "back" "back" ["esc"] Scope::Global, None, "Close the top layer or step out. Never approves anything.";
@@ -220,7 +224,7 @@ commands! {
     ResourceYaml "resource-yaml" "yaml" ["Y"] Scope::Pane(PaneId::Resources), None, "Show the object as YAML.";
     ResourceDrift "resource-diff" "diff" ["d"] Scope::Pane(PaneId::Resources), None, "Show what differs from what kubectl apply was given last.";
     ResourceNamespace "resource-namespace" "namespace" ["n"] Scope::Pane(PaneId::Resources), None, "Choose the namespace that is listed, or all.";
-    ResourceOwner "resource-owner" "owner" ["O"] Scope::Pane(PaneId::Resources), None, "Go to what owns the object.";
+    ResourceOwner "resource-owner" "owner" ["U"] Scope::Pane(PaneId::Resources), None, "Go to what owns the object.";
     ResourceWorkload "resource-workload" "workload" ["w"] Scope::Pane(PaneId::Resources), None, "Jump to it in Workloads: its pods, logs and charts.";
     ResourceKinds "resource-kinds" "kinds" ["v"] Scope::Pane(PaneId::Resources), None, "List every kind that this cluster has.";
     ResourceBack "resource-back" "back" ["["] Scope::Pane(PaneId::Resources), None, "Go back to the list before.";
@@ -237,6 +241,8 @@ commands! {
     LogTimes "log-times" "times" ["t"] Scope::Pane(PaneId::Logs), None, "Show or hide the time of each line.";
     LogLeft "log-left" "left" ["left", "h"] Scope::Pane(PaneId::Logs), None, "Show what stands further left in long lines.";
     LogRight "log-right" "right" ["right"] Scope::Pane(PaneId::Logs), None, "Show what stands further right in long lines.";
+    OptimizerView "optimizer-view" "sizes or autoscalers" ["v"] Scope::Pane(PaneId::Optimizer), None, "Show what containers ask for, or what autoscalers would do.";
+    Propose "propose" "propose" ["p"] Scope::Pane(PaneId::Optimizer), Control, "Make the next step of the workload's size a proposal in Actions.";
     VerifyChain "verify" "verify" ["v"] Scope::Pane(PaneId::Journal), None, "Verify the hash chain of the journal.";
 }
 

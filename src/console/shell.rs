@@ -30,7 +30,8 @@ pub fn why_not(model: &Model, id: CommandId) -> Option<String> {
         | CommandId::Map
         | CommandId::Promql
         | CommandId::Resources
-        | CommandId::Logs => {
+        | CommandId::Logs
+        | CommandId::Optimizer => {
             let name = id.spec().name;
             (!model.panes.iter().any(|p| p.id().as_str() == name)).then(|| "this console has no such pane".to_owned())
         }
@@ -76,6 +77,7 @@ pub fn run(model: &mut Model, id: CommandId) -> Vec<Effect> {
         CommandId::Promql => go(PaneId::Promql),
         CommandId::Resources => go(PaneId::Resources),
         CommandId::Logs => go(PaneId::Logs),
+        CommandId::Optimizer => go(PaneId::Optimizer),
         CommandId::NextPane => go(model.panes[(model.focus + 1) % model.panes.len()].id()),
         CommandId::PreviousPane => go(model.panes[(model.focus + model.panes.len() - 1) % model.panes.len()].id()),
         CommandId::Back => back(model),

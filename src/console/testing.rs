@@ -55,6 +55,7 @@ pub fn world() -> World {
         reasoned: None,
         insight: Arc::default(),
         predictions: Arc::default(),
+        sizings: Arc::default(),
         failures: Arc::default(),
         queue: Arc::from([]),
         pipeline: Arc::default(),

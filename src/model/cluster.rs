@@ -1,5 +1,6 @@
 //! Everything else a snapshot holds about a cluster: workloads, nodes, namespaces, events, budgets.
 
+use super::autoscaler::Scaling;
 use super::object::{ObjectRef, WorkloadKey};
 use super::pod::{ContainerSpec, PodRow, Uid};
 use super::quantity::{Bytes, Cpu};
@@ -203,6 +204,8 @@ pub struct HpaRow {
     pub resources: Box<[Arc<str>]>,
     /// A condition that says it cannot scale: reason and message.
     pub blocked: Option<(Arc<str>, Arc<str>)>,
+    /// By what it scales, in full.
+    pub scaling: Option<Arc<Scaling>>,
 }
 
 /// One ConfigMap. What it holds is never read.

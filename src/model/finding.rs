@@ -1,6 +1,7 @@
 //! What it means: findings with evidence, and incidents that group them.
 
 use super::object::{ObjectRef, PodKey, WorkloadKey};
+use super::sizing::Resize;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -156,6 +157,13 @@ pub enum Fault {
         /// Target utilisation.
         target: f64,
     },
+    /// Containers ask for more or less than they need (P10). Nothing is broken.
+    Missized {
+        /// Whether they are to grow; else to shrink.
+        grow: bool,
+        /// What changes.
+        changes: Vec<Resize>,
+    },
     /// An SLO burns its budget too fast.
     SloBurn {
         /// SLO name.
@@ -198,6 +206,7 @@ impl Fault {
             Self::NodePressure { .. } => "node-pressure",
             Self::PodFailed { .. } => "pod-failed",
             Self::Saturated { .. } => "saturated",
+            Self::Missized { .. } => "missized",
             Self::SloBurn { .. } => "slo-burn",
             Self::Systemic { .. } => "systemic",
         }

@@ -3,6 +3,7 @@
 pub mod action;
 pub mod anomaly;
 pub mod authority;
+pub mod autoscaler;
 pub mod bounds;
 pub mod browse;
 pub mod cluster;
@@ -28,6 +29,7 @@ pub mod query;
 pub mod reading;
 pub mod series;
 pub mod service;
+pub mod sizing;
 pub mod snapshot;
 pub mod text;
 pub mod time;

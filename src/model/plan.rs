@@ -262,6 +262,8 @@ pub enum Strategy {
     Reconfigure,
     Isolate,
     Failover,
+    /// Other requests and limits, since others are needed.
+    Rightsize,
     /// Wait with back-off: the fault is elsewhere.
     Backoff,
     /// Nothing the API can do; tells the operator what to do.
@@ -278,6 +280,7 @@ impl Strategy {
             Self::Reconfigure => "reconfigure",
             Self::Isolate => "isolate",
             Self::Failover => "failover",
+            Self::Rightsize => "rightsize",
             Self::Backoff => "back off",
             Self::Advise => "advise",
         }
@@ -293,7 +296,7 @@ impl Strategy {
             Self::Reconfigure => Some((45, 0.70)),
             Self::Isolate => Some((15, 0.80)),
             Self::Failover => Some((20, 0.92)),
-            Self::Backoff | Self::Advise => None,
+            Self::Rightsize | Self::Backoff | Self::Advise => None,
         }
     }
 }
@@ -402,6 +405,10 @@ impl Proposal {
     /// The one value of it that a person may set otherwise before approving, as the server is to hold it: `228Mi`, `5`. `None`: a
     /// plan like this is taken or left.
     pub fn adjustable(&self) -> Option<String> {
+        // A size is reckoned as a whole: requests, limits, containers.
+        if let Fault::Missized { .. } = self.fault {
+            return None;
+        }
         let mut writing = self.plan.steps.iter().filter(|s| s.writes());
         let (Some(Step { op: Op::Patch { patch, .. }, .. }), None) = (writing.next(), writing.next()) else {
             return None;

@@ -7,6 +7,7 @@ use super::prediction::LongHistory;
 use super::reading::Reading;
 use super::series::{Series, Signal};
 use super::service::MapSource;
+use super::sizing::UsageHistory;
 use super::time::Timestamp;
 use super::trace::TracesView;
 use chrono::TimeDelta;
@@ -237,6 +238,8 @@ pub struct MetricsView {
     pub saturated: Arc<HashSet<WorkloadKey>>,
     /// Two weeks of hours, for forecasts.
     pub long: Arc<LongHistory>,
+    /// What containers used in the last eight days.
+    pub usage: Arc<UsageHistory>,
     /// Who calls whom, where anybody measures it.
     pub calls: Arc<[Call]>,
     /// Workloads whose rings still lack the past that the server has.
@@ -269,6 +272,7 @@ impl Default for MetricsView {
             node_stolen: Arc::default(),
             saturated: Arc::default(),
             long: Arc::default(),
+            usage: Arc::default(),
             calls: Arc::from([]),
             filling: 0,
             targets: Arc::from([]),

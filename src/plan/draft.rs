@@ -52,10 +52,10 @@ impl Draft {
     /// The proposal. A change of a spec that somebody else owns becomes advice with the patch to commit.
     pub fn finish(mut self, ask: &Ask<'_>) -> Result<Proposal, NoProposal> {
         let mut export = self.manifest.as_ref().map(|m| yaml(ask, m)).transpose()?;
-        if matches!(self.change, Change::Template | Change::ScaleUp | Change::Restore) {
+        if matches!(self.change, Change::Template | Change::ScaleUp | Change::Restore | Change::InPlace) {
             if let Some(owner) = owners(ask)?.iter().find(|o| o.owns_spec()) {
                 self = self.for_owner(owner);
-            } else {
+            } else if self.change != Change::InPlace {
                 export = None;
             }
             // What could not be read may hide an owner; the operator decides with that in mind.

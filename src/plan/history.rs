@@ -38,6 +38,7 @@ pub struct Sample {
 pub struct History {
     raises: BTreeMap<(WorkloadKey, Arc<str>), Vec<Timestamp>>,
     scaled_up: BTreeMap<WorkloadKey, Timestamp>,
+    rightsized: BTreeMap<WorkloadKey, Timestamp>,
     backoffs: BTreeMap<WorkloadKey, (u32, Timestamp)>,
     restarts: BTreeMap<WorkloadKey, Vec<Timestamp>>,
     outcomes: BTreeMap<Strategy, VecDeque<Sample>>,
@@ -60,6 +61,9 @@ impl History {
             }
             (_, Strategy::Scale) => {
                 self.scaled_up.insert(key.clone(), at);
+            }
+            (_, Strategy::Rightsize) => {
+                self.rightsized.insert(key.clone(), at);
             }
             (_, Strategy::Backoff) => {
                 let count = self.backoffs(key, at) + 1;
@@ -95,6 +99,11 @@ impl History {
     /// When the workload was last scaled up.
     pub fn last_scale_up(&self, key: &WorkloadKey) -> Option<Timestamp> {
         self.scaled_up.get(key).copied()
+    }
+
+    /// When the workload's requests and limits were last changed for its size.
+    pub fn last_rightsizing(&self, key: &WorkloadKey) -> Option<Timestamp> {
+        self.rightsized.get(key).copied()
     }
 
     /// Back-offs of a workload in a row.

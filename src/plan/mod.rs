@@ -20,12 +20,14 @@ mod live;
 mod memory;
 mod node;
 mod replace;
+mod resize;
 mod restart;
 pub mod rightsize;
 mod risk;
 mod rollback;
 mod room;
 mod scale;
+mod whatif;
 
 use crate::config::settings::Planning;
 use crate::model::cluster::Workload;
@@ -130,6 +132,7 @@ fn answer(ask: &Ask<'_>) -> Result<Proposal, NoProposal> {
         Fault::OomNode { .. } | Fault::ImageError { .. } | Fault::Unschedulable { .. } => {
             advise::plan(ask, &NoProposal::because(""))
         }
+        Fault::Missized { grow, changes } => resize::plan(ask, *grow, changes),
         Fault::SloBurn { slo, .. } => Err(NoProposal::because(format!(
             "SLO {slo} burns its budget: a symptom; look for the finding that causes it"
         ))),

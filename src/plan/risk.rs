@@ -10,6 +10,8 @@ pub enum Change {
     Template,
     /// Pods are evicted.
     Evict,
+    /// Running pods get other resources and stay.
+    InPlace,
     /// The replica count grows.
     ScaleUp,
     /// The replica count goes back from nothing to what it was.

@@ -10,6 +10,7 @@ use crate::model::object::{PodKey, WorkloadKey, WorkloadKind};
 use crate::model::plan::Proposal;
 use crate::model::quantity::Bytes;
 use crate::model::series::Signal;
+use crate::model::sizing::Resize;
 use crate::model::snapshot::{Snapshot, SourceState};
 use serde_json::{Value, json};
 
@@ -152,4 +153,16 @@ pub fn sick_node(trouble: NodeTrouble, sick: usize) -> Scenario {
     s.dossier = fx::dossier(subject, fx::live_node(&nodes[0]));
     s.snapshot = fx::with_nodes(s.snapshot, nodes);
     s
+}
+
+/// Three pods that ask for 100m and 64Mi of 128Mi, and should ask for something else.
+pub fn missized(grow: bool, changes: Vec<Resize>) -> Scenario {
+    let live = fx::live_deployment("cart", 3, "shop/cart:1", "64Mi", "128Mi");
+    let resources = live["spec"]["template"]["spec"]["containers"][0]["resources"].clone();
+    Scenario::new(Fault::Missized { grow, changes }, fx::healthy("cart", 3), &[], live).edit(|s| {
+        s.snapshot.metrics.state = SourceState::Live { last: fx::now() };
+        for pod in &mut s.dossier.pods {
+            pod["spec"]["containers"][0]["resources"] = resources.clone();
+        }
+    })
 }

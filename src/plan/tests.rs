@@ -213,6 +213,7 @@ fn scaling_counts_and_stands_back() {
         desired: 3,
         resources: Box::new([]),
         blocked: None,
+        scaling: None,
     };
     assert!(
         saturated(3, 1.05)

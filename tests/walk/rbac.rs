@@ -42,6 +42,7 @@ const TABLE: &[(&str, &str)] = &[
     ("patch deployments/scale.apps@shop", "heal auto"),
     ("patch statefulsets/scale.apps@shop", "heal auto"),
     ("create pods/eviction@shop", "heal auto"),
+    ("patch pods/resize@shop", "heal auto"),
     ("patch nodes", "heal"),
     ("patch pods@shop", "heal"),
     ("patch services@shop", "heal"),

@@ -449,8 +449,10 @@ fn weight(fault: &Fault) -> (f64, bool) {
         Fault::Saturated { .. } => (0.2, false),
         Fault::Dependency { .. } => (0.1, false),
         // Symptoms of others, or no subject.
-        Fault::SloBurn { .. } | Fault::Systemic { .. } | Fault::NodeNotReady { .. } | Fault::NodePressure { .. } => {
-            (0.0, false)
-        }
+        Fault::Missized { .. }
+        | Fault::SloBurn { .. }
+        | Fault::Systemic { .. }
+        | Fault::NodeNotReady { .. }
+        | Fault::NodePressure { .. } => (0.0, false),
     }
 }

@@ -9,6 +9,7 @@ pub mod journal;
 pub mod logs;
 pub mod map;
 pub mod metrics;
+pub mod optimizer;
 pub mod overview;
 pub mod predictions;
 pub mod promql;
@@ -36,5 +37,6 @@ pub fn all() -> Vec<Box<dyn Pane>> {
         Box::new(promql::Promql::default()),
         Box::new(resources::Resources::default()),
         Box::new(logs::Logs::default()),
+        Box::new(optimizer::Optimizer::default()),
     ]
 }

@@ -132,6 +132,7 @@ pub(in crate::execute) fn rests_on_metrics(fault: &Fault) -> bool {
             | Fault::Regression { .. }
             | Fault::ConfigEdit { .. }
             | Fault::Saturated { .. }
+            | Fault::Missized { .. }
             | Fault::SloBurn { .. }
             | Fault::OomNode { .. }
     )

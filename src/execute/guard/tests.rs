@@ -372,6 +372,7 @@ fn g15_autoscalers_keep_what_is_theirs() {
         desired: 3,
         resources: Box::new(["memory".into()]),
         blocked: None,
+        scaling: None,
     };
     c.snapshot.hpas = Arc::from([Arc::new(hpa)]);
     assert_eq!(gates(&c), ["g15"], "a changed request would move the HPA's percentage");

@@ -16,7 +16,7 @@ pub use pod::{
     ContainerLite, ContainerStateLite, ContainerStatusLite, PodLite, PodSpecLite, PodStatusLite, Quantities,
     TerminatedLite, WaitingLite,
 };
-pub use scaler::{HpaLite, PdbLite, ScaledObjectLite, SelectorLite, TargetRef, VpaLite};
+pub use scaler::{HpaLite, HpaSpecLite, MetricLite, PdbLite, ScaledObjectLite, SelectorLite, TargetRef, VpaLite};
 
 use serde::{Deserialize, Deserializer};
 

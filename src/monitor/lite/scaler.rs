@@ -33,6 +33,7 @@ pub struct HpaSpecLite {
     pub min_replicas: Option<u32>,
     pub max_replicas: u32,
     pub metrics: Vec<MetricLite>,
+    pub behavior: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -48,6 +49,15 @@ pub struct MetricLite {
 #[allow(missing_docs)]
 pub struct ResourceMetricLite {
     pub name: String,
+    pub target: MetricTargetLite,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs)]
+pub struct MetricTargetLite {
+    pub average_utilization: Option<i64>,
+    pub average_value: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

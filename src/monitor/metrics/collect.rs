@@ -11,9 +11,11 @@ use super::pods::PodIndex;
 use super::queries::Live;
 use super::slo::{self, Kept};
 use super::targets;
+use super::usage;
 use crate::config::Settings;
 use crate::model::failure::{Call, Past};
 use crate::model::prediction::LongHistory;
+use crate::model::sizing::UsageHistory;
 use crate::model::snapshot::{MetricsView, Snapshot, SourceState, Targets};
 use crate::model::time;
 use crate::model::time::Timestamp;
@@ -40,6 +42,10 @@ const REDETECT: TimeDelta = TimeDelta::minutes(10);
 const SLO_EVERY: TimeDelta = TimeDelta::seconds(60);
 /// Two weeks of hours are read again so long after a failure.
 const LONG_AGAIN: TimeDelta = TimeDelta::minutes(5);
+/// What containers used is read so long after two weeks of hours, which are asked for first…
+const USAGE_AFTER: TimeDelta = TimeDelta::seconds(60);
+/// …and again so often.
+const USAGE_EVERY: TimeDelta = TimeDelta::hours(1);
 /// After an hour is full its last samples may still be on their way.
 const HOUR_SETTLES: TimeDelta = TimeDelta::minutes(1);
 
@@ -94,6 +100,8 @@ pub fn spawn(
         known: HashSet::new(),
         long: Arc::default(),
         long_due: Timestamp::UNIX_EPOCH,
+        usage: Arc::default(),
+        usage_due: None,
         span,
         settings,
         kube,
@@ -137,6 +145,9 @@ struct Collector {
     /// Two weeks of hours, and when they are to be read again.
     long: Arc<LongHistory>,
     long_due: Timestamp,
+    /// What containers used in eight days, and when it is to be read again; `None`: not before the two weeks are there.
+    usage: Arc<UsageHistory>,
+    usage_due: Option<Timestamp>,
     calls: Arc<[Call]>,
     targets: Arc<[Targets]>,
     asked: mpsc::Receiver<Ask>,
@@ -149,6 +160,7 @@ enum Done {
     Profile(Result<Box<Profile>, PromError>),
     Backfill(Job, Result<usize, PromError>),
     Long(Result<LongHistory, PromError>),
+    Usage(Result<UsageHistory, PromError>),
     Past,
 }
 
@@ -160,6 +172,7 @@ struct Jobs {
     slos: Option<AbortOnDropHandle<()>>,
     detect: Option<AbortOnDropHandle<()>>,
     long: Option<AbortOnDropHandle<()>>,
+    usage: Option<AbortOnDropHandle<()>>,
     past: Option<AbortOnDropHandle<()>>,
     slos_asked: Option<Timestamp>,
     detected: Timestamp,
@@ -247,6 +260,7 @@ impl Collector {
             node_stolen: self.book.stolen(),
             saturated: self.book.saturated(),
             long: self.long.clone(),
+            usage: self.usage.clone(),
             calls: self.calls.clone(),
             filling: self.waiting.count() + self.filling,
             targets: self.targets.clone(),
@@ -273,8 +287,8 @@ impl Collector {
         let mut live = self.adopt(profile, now);
         let (done, mut finished) = mpsc::channel(8);
         let (filled, mut points) = mpsc::channel(64);
-        let (backfill, slos, detect, long, past, slos_asked) = (None, None, None, None, None, None);
-        let mut jobs = Jobs { done, filled, backfill, slos, detect, long, past, slos_asked, detected: now };
+        let (backfill, slos, detect, long, usage, past, slos_asked) = (None, None, None, None, None, None, None);
+        let mut jobs = Jobs { done, filled, backfill, slos, detect, long, usage, past, slos_asked, detected: now };
         let mut next = tokio::time::Instant::now();
         loop {
             tokio::select! {
@@ -317,6 +331,10 @@ impl Collector {
                         jobs.long = None;
                         self.remember(result, time::now());
                     }
+                    Done::Usage(result) => {
+                        jobs.usage = None;
+                        self.remember_usage(result, time::now());
+                    }
                 },
             }
         }
@@ -343,11 +361,28 @@ impl Collector {
                 let full = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now) + TimeDelta::hours(1);
                 self.long_due = full + HOUR_SETTLES;
                 self.long = Arc::new(history);
+                self.usage_due.get_or_insert(now + USAGE_AFTER);
             }
             Err(e) => {
                 self.long_due = now + LONG_AGAIN;
                 let failed = Some((now, e.to_string().into()));
                 self.long = Arc::new(LongHistory { failed, ..(*self.long).clone() });
+            }
+        }
+        self.publish();
+    }
+
+    /// Takes eight days of containers over, in the same way.
+    fn remember_usage(&mut self, result: Result<UsageHistory, PromError>, now: Timestamp) {
+        match result {
+            Ok(history) => {
+                self.usage_due = Some(now + USAGE_EVERY);
+                self.usage = Arc::new(history);
+            }
+            Err(e) => {
+                self.usage_due = Some(now + LONG_AGAIN);
+                let failed = Some((now, e.to_string().into()));
+                self.usage = Arc::new(UsageHistory { failed, ..(*self.usage).clone() });
             }
         }
         self.publish();
@@ -418,6 +453,14 @@ impl Collector {
             jobs.long = Some(AbortOnDropHandle::new(tokio::spawn(async move {
                 let found = long::read(&client, &profile, &PodIndex::new(&snapshot), now).await;
                 let _ = done.send(Done::Long(found)).await;
+            })));
+        }
+        if jobs.usage.is_none() && jobs.long.is_none() && self.usage_due.is_some_and(|due| now >= due) {
+            let (done, client, profile) = (jobs.done.clone(), client.aside(), profile.clone());
+            let snapshot = snapshot.clone();
+            jobs.usage = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                let found = usage::read(&client, &profile, &PodIndex::new(&snapshot), now).await;
+                let _ = done.send(Done::Usage(found)).await;
             })));
         }
         let due = |last: Option<Timestamp>, every| last.is_none_or(|at| now.signed_duration_since(at) >= every);

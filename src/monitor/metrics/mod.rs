@@ -2,7 +2,7 @@
 //!
 //! Each step asks a handful of instant queries for the whole cluster (`queries`, `batch`), adds pods up to
 //! workloads (`pods`, `histogram`) and keeps what it learned in rings (`book`). `backfill` fills the rings'
-//! past at low priority, `long` reads two weeks for forecasts, `past` what failure
+//! past at low priority, `long` reads two weeks for forecasts, `usage` eight days of every container for their sizes, `past` what failure
 //! prediction learns from, `calls` who calls whom, `slo` asks for error ratios, and `collect` is the task that runs it all.
 //!
 //! Memory: a ring takes 4 bytes a sample, so a signal that is measured costs 11.5 KB a day at a 30 s step and
@@ -24,5 +24,6 @@ pub mod queries;
 pub mod slo;
 pub mod sums;
 pub mod targets;
+pub mod usage;
 
 pub use collect::{Ask, MetricsHandle, spawn};

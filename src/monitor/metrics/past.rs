@@ -248,7 +248,7 @@ impl Reader<'_> {
 }
 
 /// Pods as kube-state-metrics names them, with and without `honor_labels`.
-fn state_pods() -> By {
+pub(super) fn state_pods() -> By {
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
     By { pairs: vec![pair("exported_namespace", "exported_pod"), pair("namespace", "pod")], pod: true }
 }

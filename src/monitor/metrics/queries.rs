@@ -94,6 +94,33 @@ pub fn memory(c: &Cadvisor, extra: &str, fresh_s: Option<i64>) -> String {
     format!("max by ({},{}) ({})", c.by.clause(), c.container, only_fresh(&metric, fresh_s))
 }
 
+/// Cores of each container over `window` seconds.
+pub fn container_cpu(c: &Cadvisor, window: u32) -> String {
+    each_container(c, &format!("rate(container_cpu_usage_seconds_total{{{}}}[{window}s])", containers(c, "")))
+}
+
+/// The greatest working set of each container within `window` seconds, bytes.
+pub fn container_peak(c: &Cadvisor, window: u32) -> String {
+    each_container(c, &format!("max_over_time(container_memory_working_set_bytes{{{}}}[{window}s])", containers(c, "")))
+}
+
+/// The share of CPU periods in which each container was throttled within `window` seconds. Without a limit there are none.
+pub fn container_throttled(c: &Cadvisor, window: u32) -> String {
+    let rate = |what: &str| {
+        each_container(c, &format!("rate(container_cpu_cfs_{what}_total{{{}}}[{window}s])", containers(c, "")))
+    };
+    format!("{} / ({} > 0)", rate("throttled_periods"), rate("periods"))
+}
+
+/// Kills for memory that cAdvisor counted in each container within `window` seconds.
+pub fn container_kills(c: &Cadvisor, window: u32) -> String {
+    each_container(c, &format!("increase(container_oom_events_total{{{}}}[{window}s])", containers(c, "")))
+}
+
+fn each_container(c: &Cadvisor, of: &str) -> String {
+    format!("max by ({},{}) ({of})", c.by.clause(), c.container)
+}
+
 fn only_fresh(metric: &str, fresh_s: Option<i64>) -> String {
     match fresh_s {
         Some(s) => format!("{metric} and (time() - timestamp({metric}) <= {s})"),

@@ -1,14 +1,15 @@
 //! Nodes, namespaces, events, autoscalers and budgets.
 
 use super::{message, reason_of, target_kind, uid};
+use crate::model::autoscaler::{Bounds, DOWNSCALE_STABILIZATION, Scaling, Target, Tolerances};
 use crate::model::cluster::{ConfigMapRow, EventRow, HpaRow, NamespaceRow, NodeRow, NodeTrouble, Owner, PdbRow};
 use crate::model::object::{ObjectRef, Resource, WorkloadKey, WorkloadKind};
 use crate::model::quantity::{Bytes, Cpu, parse_quantity};
 use crate::model::text;
 use crate::monitor::intern::Interner;
 use crate::monitor::lite::{
-    EventLite, HpaLite, Involved, Meta, NamespaceLite, NodeLite, PdbLite, ScaledObjectLite, TargetRef, VpaLite,
-    condition,
+    EventLite, HpaLite, HpaSpecLite, Involved, Meta, MetricLite, NamespaceLite, NodeLite, PdbLite, ScaledObjectLite,
+    TargetRef, VpaLite, condition,
 };
 use std::sync::Arc;
 
@@ -107,6 +108,26 @@ pub fn hpa(raw: &HpaLite, names: &mut Interner) -> HpaRow {
         desired: status.desired_replicas,
         resources: metrics.map(|m| names.text(&m.name)).collect(),
         blocked: blocked.map(|c| reason_of(c, names)),
+        scaling: Some(Arc::new(scaling(&raw.spec))),
+    }
+}
+
+fn scaling(spec: &HpaSpecLite) -> Scaling {
+    let behavior = spec.behavior.as_ref();
+    let cpu = match &spec.metrics[..] {
+        [MetricLite { resource: Some(cpu), .. }] if cpu.name == "cpu" => {
+            let value = || {
+                Some(Target::Average((parse_quantity(cpu.target.average_value.as_deref()?)? * 1000.0).ceil() as i64))
+            };
+            value().or_else(|| cpu.target.average_utilization.map(Target::Utilization))
+        }
+        _ => None,
+    };
+    let (min, max) = (spec.min_replicas.unwrap_or(1), spec.max_replicas);
+    Scaling {
+        bounds: Bounds::with(i64::from(min), i64::from(max), behavior, DOWNSCALE_STABILIZATION),
+        tolerances: Tolerances::of(behavior),
+        cpu,
     }
 }
 

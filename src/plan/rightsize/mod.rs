@@ -4,31 +4,18 @@
 //! Pure: what a container used, and what it asks for, go in; what it should ask for comes out, or why nothing is said.
 //! What was measured at a limit is censored: nobody knows how much would have been used, so it never shrinks.
 
+pub mod fleet;
 pub mod krr;
 pub mod step;
 pub mod vpa;
 
+pub use crate::model::sizing::Sample;
 use serde::Serialize;
 
 /// Samples without which nothing is said (KRR's `points_required`).
 pub const LEAST_SAMPLES: usize = 100;
 /// Hours of history without which nothing is said (KRR's).
 pub const LEAST_HOURS: f64 = 3.0;
-
-/// One sample of one pod's container.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sample {
-    /// Unix seconds.
-    pub time: f64,
-    /// Cores, the mean since the sample before.
-    pub cpu: Option<f64>,
-    /// Bytes of the working set.
-    pub memory: Option<f64>,
-    /// Share of the CPU periods in which it was throttled, 0 to 1.
-    pub throttled: Option<f64>,
-    /// Whether it was killed for memory since the sample before.
-    pub killed: bool,
-}
 
 /// What a container asks for and may use; nothing where it does not say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]

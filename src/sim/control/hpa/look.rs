@@ -1,10 +1,10 @@
 //! One look at one autoscaler, as a function of what there is to see (reconcileAutoscaler in horizontal.go): its metrics,
 //! its decision, and what its status and events tell.
 
-use super::decide::{self, Bounds, History, Policy, Rules, Sample, Select};
+use super::decide::{self, Bounds, History, Sample};
 use crate::model::time::Timestamp;
 use crate::sim::clock::rfc3339;
-use crate::sim::object::{at, int, list, set, set_condition, take, text};
+use crate::sim::object::{int, list, set, set_condition, take};
 use serde_json::{Value, json};
 
 /// What a container uses of a resource, by names of pod, container and resource; `None` if it is not measured.
@@ -93,7 +93,7 @@ impl Round<'_> {
         if history.recommendations.is_empty() {
             history.recommendations.push((current, now));
         }
-        let bounds = bounds(self.scene.hpa, self.scene.stabilization);
+        let bounds = Bounds::of(&self.scene.hpa["spec"], self.scene.stabilization);
         let mut metrics = Vec::new();
         let (desired, reason) = if current == 0 {
             self.condition(
@@ -193,40 +193,5 @@ impl Round<'_> {
         set(status, "desiredReplicas", desired);
         set(status, "currentMetrics", if metrics.is_empty() { Value::Null } else { metrics.into() });
         self.look
-    }
-}
-
-/// The bounds an autoscaler sets, with the defaults of a `behavior` (SetDefaults_HorizontalPodAutoscaler).
-fn bounds(hpa: &Value, stabilization: i64) -> Bounds {
-    let behavior = at(hpa, "spec.behavior").map(|b| {
-        let percent = |value, period| Policy { percent: true, value, period };
-        (
-            rules(at(b, "scaleUp"), 0, vec![Policy { percent: false, value: 4, period: 15 }, percent(100, 15)]),
-            rules(at(b, "scaleDown"), stabilization, vec![percent(100, 15)]),
-        )
-    });
-    let (min, max) = (int(hpa, "spec.minReplicas").unwrap_or(1), int(hpa, "spec.maxReplicas").unwrap_or(1));
-    Bounds { min, max, behavior, stabilization }
-}
-
-fn rules(given: Option<&Value>, window: i64, policies: Vec<Policy>) -> Rules {
-    let null = Value::Null;
-    let given = given.unwrap_or(&null);
-    let own: Vec<Policy> = list(given, "policies")
-        .iter()
-        .map(|p| Policy {
-            percent: text(p, "type") == "Percent",
-            value: int(p, "value").unwrap_or(0),
-            period: int(p, "periodSeconds").unwrap_or(15),
-        })
-        .collect();
-    Rules {
-        stabilization: int(given, "stabilizationWindowSeconds").unwrap_or(window),
-        select: match text(given, "selectPolicy") {
-            "Min" => Select::Min,
-            "Disabled" => Select::Disabled,
-            _ => Select::Max,
-        },
-        policies: if own.is_empty() { policies } else { own },
     }
 }

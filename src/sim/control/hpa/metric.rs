@@ -1,6 +1,6 @@
 //! One metric of an autoscaler: its numbers, what it asks for, and how the status tells it.
 
-use super::decide::{self, Pod, Sample, TOLERANCE, Target, Tolerances};
+use super::decide::{self, Pod, Sample, Target, Tolerances};
 use super::look::Round;
 use crate::sim::control::world::moment;
 use crate::sim::object::{amount, at, condition, int, list, set, text};
@@ -94,8 +94,7 @@ impl Round<'_> {
     }
 
     fn tolerances(&self) -> Tolerances {
-        let of = |way: &str| amount(at(self.scene.hpa, &format!("spec.behavior.{way}.tolerance"))).unwrap_or(TOLERANCE);
-        Tolerances { down: of("scaleDown"), up: of("scaleUp") }
+        Tolerances::of(self.scene.hpa["spec"].get("behavior"))
     }
 
     /// Whether anything is measured of any pod.

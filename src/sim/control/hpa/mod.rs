@@ -1,12 +1,13 @@
 //! HorizontalPodAutoscalers (pkg/controller/podautoscaler): gathers what a [`look`] takes into account, and writes the
 //! scale, the status and the events that come of it.
 
-pub mod decide;
 pub mod look;
 mod metric;
 #[cfg(test)]
 mod tests;
 mod usage;
+
+pub use crate::model::autoscaler as decide;
 
 use super::context::{Context, replicas};
 use super::queue::{Id, Queue};

@@ -1,10 +1,15 @@
-//! What the HorizontalPodAutoscaler decides, as a function of what it is told: no store, no clock. Another engine can
-//! ask it what the autoscaler would do.
+//! What the HorizontalPodAutoscaler decides, as a function of what it is told: no store, no clock. The simulated controller
+//! runs by it, and what an autoscaler would do next, or would have done otherwise, is told by the same lines; both were held
+//! against the real controller (`tests/hpa_differential.sh`).
 //! Source: k8s.io/kubernetes 1.36 pkg/controller/podautoscaler (replica_calculator.go, horizontal.go).
 
-use crate::model::time::Timestamp;
+use super::time::Timestamp;
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
+
+mod spec;
+
+pub use spec::Scaling;
 
 /// Deviation from the target that changes nothing (`--horizontal-pod-autoscaler-tolerance`).
 pub const TOLERANCE: f64 = 0.1;

@@ -87,36 +87,6 @@ fn an_oom_crash_loop_is_seen_explained_approved_verified_and_undone() {
 }
 
 #[test]
-fn any_kind_is_listed_logs_are_followed_and_latency_is_a_heatmap() {
-    let state = tempfile::tempdir().expect("a directory");
-    let mut term = demo("oom-crash-loop", state.path());
-    term.keys("R");
-    term.wait("the kinds", LONG, |s| s.contains("Kinds") && s.contains("ConfigMap"));
-    term.keys(":");
-    term.keys("deploy -n shop\r");
-    term.wait("the server's own columns", LONG, |s| s.contains("in shop") && s.contains("Up-to-date"));
-    term.keys("/");
-    term.keys("frontend\r");
-    term.wait("one row", LONG, |s| s.contains("deployments 1 in shop"));
-    press(&mut term, "L");
-    let lines = |s: &str| {
-        let note =
-            s.lines().find(|l| l.contains("Logs of Deployment frontend in shop") && l.contains("following, "))?;
-        note.split("following, ").nth(1)?.split(' ').next()?.parse::<u32>().ok()
-    };
-    let first = term.wait("lines of several pods", LONG, |s| s.contains("GET /") && lines(s).is_some_and(|n| n > 0));
-    let before = lines(&first).expect("a number of lines");
-    term.wait("more lines as they are written", LONG, |s| lines(s).is_some_and(|n| n > before));
-    term.keys("2");
-    term.keys("/");
-    term.keys("frontend\r");
-    term.wait("one workload", LONG, |s| s.contains("Workloads 1,"));
-    press(&mut term, "h");
-    term.wait("the heatmap", LONG, |s| s.contains("sum by (le)") && s.contains("observations by bucket"));
-    leave(term, state.path());
-}
-
-#[test]
 fn another_scenario_is_a_key_away() {
     let state = tempfile::tempdir().expect("a directory");
     let mut term = demo("quiet-day", state.path());

@@ -129,14 +129,12 @@ impl Promql {
 
     fn heatmap(&self, buf: &mut Buffer, area: Rect, ctx: &Ctx, span: Span) {
         let place = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-        match self.heat() {
-            Some(heat) => heat.draw(buf, ctx.theme, place, span.from.timestamp() as f64, span.to.timestamp() as f64),
-            None => {
-                let text = "no buckets alone: an expression such as sum by (le) (rate(…_bucket[5m])) gives them";
-                let text = if ctx.theme.glyphs.ascii { text.replace('…', "...") } else { text.to_owned() };
-                put(buf, ctx.theme, place.x, place.y, place.width, &text, Role::Muted);
-            }
+        if let Some(heat) = self.heat() {
+            heat.draw(buf, ctx.theme, place, span.from.timestamp() as f64, span.to.timestamp() as f64);
+            return;
         }
+        let text = "no buckets alone: an expression such as sum by (le) (rate(x_bucket[5m])) gives them";
+        put(buf, ctx.theme, place.x, place.y, place.width, text, Role::Muted);
     }
 
     fn table(&self, buf: &mut Buffer, area: Rect, ctx: &Ctx, answer: &Answer) {

@@ -225,13 +225,14 @@ impl<'a> Draft<'a> {
                 at += next;
                 match &self.screen.shown[at] {
                     None => at += 1,
-                    Some(shown) => match shown.erased() {
-                        Some(bg) => at = self.blanks(at, end, bg),
-                        None => {
+                    Some(shown) => {
+                        if let Some(bg) = shown.erased() {
+                            at = self.blanks(at, end, bg);
+                        } else {
                             self.write(shown, at);
                             at += 1;
                         }
-                    },
+                    }
                 }
             }
         }

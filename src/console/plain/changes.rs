@@ -5,6 +5,7 @@ use crate::console::panes::show::{risk, severity_word};
 use crate::model::mode::Mode;
 use crate::model::snapshot::SourceState;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// Most lines of one kind at once; of the rest only the number is told.
 const MOST: usize = 12;
@@ -75,7 +76,7 @@ fn mode(world: &World) -> String {
     }
     for (word, why) in [("killed", &brakes.killed), ("read-only", &brakes.read_only), ("held", &brakes.held)] {
         if let Some(why) = why {
-            out.push_str(&format!(", {word}: {why}"));
+            let _ = write!(out, ", {word}: {why}");
         }
     }
     out

@@ -75,11 +75,15 @@ pub async fn run(start: Start) -> io::Result<Exit> {
             },
             () = sleep_until(room.leave.unwrap_or_else(Instant::now)), if room.leave.is_some() => return Ok(exit),
             () = finished.notified() => return Ok(exit),
-            line = typed.recv(), if reading => match line {
-                Some(line) => room.desk.line(&line, time::now()),
-                // Nobody can say yes any more: every open question is answered with no.
-                None => { reading = false; room.desk.message(Msg::End, time::now()) }
-            },
+            line = typed.recv(), if reading => {
+                if let Some(line) = line {
+                    room.desk.line(&line, time::now())
+                } else {
+                    // Nobody can say yes any more: every open question is answered with no.
+                    reading = false;
+                    room.desk.message(Msg::End, time::now())
+                }
+            }
             changed = worlds.changed(), if loop_lives => {
                 if changed.is_ok() {
                     let world = worlds.borrow_and_update().clone();
@@ -169,7 +173,7 @@ fn say(lines: &[String]) -> io::Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
-    let text: String = lines.iter().map(|l| format!("{}\n", clean(l))).collect();
+    let text = lines.iter().fold(String::new(), |text, line| text + &clean(line) + "\n");
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()

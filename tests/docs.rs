@@ -66,6 +66,35 @@ fn the_configuration_reference_has_every_setting_with_its_default() {
     same("config.md", &out);
 }
 
+#[test]
+fn completions_and_manual_pages_name_every_command() {
+    let kansole = |args: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_kansole")).args(args).output().unwrap();
+        (out.status.code(), String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap())
+    };
+    let commands = ["once", "snapshot", "doctor", "actions", "journal", "keys", "demo", "lab", "completions", "man"];
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script, _) = kansole(&["completions", shell]);
+        assert_eq!(code, Some(0));
+        for word in commands.iter().chain(&["--plain", "--record", "--read-only"]) {
+            // fish writes flags without their dashes.
+            assert!(script.contains(word.trim_start_matches("--")), "{shell}: {word}");
+        }
+    }
+    let script = kansole(&["completions", "bash"]).1;
+    let checked = Command::new("bash").args(["-n", "-c", &script]).status();
+    assert!(checked.is_err() || checked.is_ok_and(|s| s.success()), "bash refuses its script");
+    let (code, page, _) = kansole(&["man"]);
+    assert_eq!(code, Some(0));
+    assert!(page.contains(".SH NAME") && page.contains(".SH OPTIONS") && page.contains("kansole\\-demo(1)"), "{page}");
+    assert!(kansole(&["man", "lab", "forecast"]).1.contains("horizon"));
+    let (code, _, said) = kansole(&["man", "dmeo"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("it has: ") && said.contains("demo"), "{said}");
+    let (code, _, said) = kansole(&["keys", "--plain"]);
+    assert_eq!((code, said.contains("--plain is for the console")), (Some(2), true), "{said}");
+}
+
 /// A list of tables, each with these keys.
 fn list(out: &mut String, section: &str, about: &str, fields: &[(String, String, String)]) {
     let _ = write!(out, "\n## `[[{section}]]`\n\n{about} Each entry has:\n\n| key | meaning |\n|---|---|\n");

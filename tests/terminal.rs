@@ -194,7 +194,7 @@ fn control_sequences_in_a_paste_stay_text() {
     let mut tty = Tty::console();
     tty.until_shown("DISCONNECTED");
     tty.type_keys("/");
-    tty.until_shown("filter: ");
+    tty.until_shown("filter:");
     tty.type_keys("\x1b[200~ab\x1b]52;c;QUJD\x07cd\x1b[2J\x1b[201~");
     tty.until_shown("ab]52;c;QUJDcd[2J");
     let written = tty.output.0.lock().unwrap().0.clone();
@@ -336,4 +336,153 @@ fn child_that_panics() {
     install_panic_hook(Path::new(&std::env::var("KANSOLE_TEST_STATE").unwrap()));
     let _terminal = Terminal::take().unwrap();
     panic!("boom from a test");
+}
+
+/// A kubeconfig whose context leads nowhere, so that its name is known and nothing is connected.
+fn nowhere(home: &Path, context: &str) -> std::path::PathBuf {
+    let file = home.join("kubeconfig");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: {context}\nclusters:\n- name: c\n  cluster: {{server: \"http://127.0.0.1:9\"}}\n\
+         users:\n- name: u\n  user: {{}}\ncontexts:\n- name: {context}\n  context: {{cluster: c, user: u}}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+fn kansole_with(args: &[&str]) -> CommandBuilder {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_kansole"));
+    command.args(args);
+    command
+}
+
+#[test]
+fn the_last_view_of_a_context_comes_back_and_a_damaged_one_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let file = nowhere(home.path(), "far-away");
+    let state = home.path().join("kept");
+    let start = |home| {
+        let mut command = kansole_with(&["--kubeconfig", file.to_str().unwrap(), "--context", "far-away"]);
+        command.env("KANSOLE_STATE_DIR", &state);
+        Tty::at(home, command)
+    };
+    let mut tty = start(tempfile::tempdir().unwrap());
+    tty.until_shown("far-away");
+    tty.type_keys("4/needle\r");
+    tty.until_shown("needle");
+    tty.type_keys("q");
+    assert_eq!(tty.ended(PATIENCE), 0);
+    let mut tty = start(tempfile::tempdir().unwrap());
+    tty.until("the queue with its filter", |b| {
+        let text = screen(b).contents();
+        text.contains("needle") && text.contains("far-away")
+    });
+    tty.type_keys("q");
+    assert_eq!(tty.ended(PATIENCE), 0);
+    std::fs::write(state.join("session.json"), "{\"version\": 1, \"cont").unwrap();
+    let mut tty = start(tempfile::tempdir().unwrap());
+    tty.until_shown("far-away");
+    tty.type_keys("m");
+    tty.until_shown("set aside");
+}
+
+#[test]
+fn a_recording_plays_back_to_the_screen() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("a.cast");
+    let mut tty = Tty::at(home, kansole_with(&["--kubeconfig", "/nonexistent", "--record", file.to_str().unwrap()]));
+    tty.until_shown("DISCONNECTED");
+    tty.type_keys("/secret\r");
+    tty.until_shown("secret");
+    tty.type_keys("q");
+    assert_eq!(tty.ended(PATIENCE), 0);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut lines = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+    let head = lines.next().unwrap();
+    assert_eq!((&head["version"], &head["width"], &head["height"]), (&2.into(), &80.into(), &24.into()));
+    let events: Vec<_> = lines.collect();
+    let times: Vec<f64> = events.iter().map(|e| e[0].as_f64().unwrap()).collect();
+    assert!(times.is_sorted() && times[0] < 5.0, "{times:?}");
+    assert!(events.iter().all(|e| e[1] == "o"), "keys are not recorded");
+    let played: String = events.iter().map(|e| e[2].as_str().unwrap()).collect();
+    // Before the end, at which the ordinary screen comes back.
+    let before = played.rsplit_once("\x1b[?1049l").unwrap().0;
+    let shown = screen(before.as_bytes()).contents();
+    assert!(shown.contains("no cluster") && shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn without_a_kubeconfig_the_demo_is_offered_and_a_script_is_told_what_is_missing() {
+    let mut tty = Tty::spawn(kansole_with(&[]));
+    tty.until_shown("Open the demo?");
+    tty.type_keys("n\n");
+    assert_eq!(tty.ended(PATIENCE), 3);
+    tty.until_shown("--kubeconfig");
+    let home = tempfile::tempdir().unwrap();
+    let out = std::process::Command::new(env!("CARGO_BIN_EXE_kansole"))
+        .env_clear()
+        .env("HOME", home.path())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(
+        said.contains("there is no kubeconfig") && said.contains("kansole demo") && out.stdout.is_empty(),
+        "{said}"
+    );
+}
+
+#[test]
+fn who_says_yes_sees_the_demo_and_is_offered_the_tour_once() {
+    let mut tty = Tty::spawn(kansole_with(&[]));
+    tty.until_shown("Open the demo?");
+    tty.type_keys("\n");
+    tty.until_shown("new here?");
+    tty.type_keys("\x1bOP");
+    tty.until_shown("tour 1/5");
+    tty.type_keys("\r");
+    tty.until_shown("tour 2/5");
+    tty.type_keys("\x1b");
+    tty.until("the tour is over", |b| !screen(b).contents().contains("tour 2/5"));
+    let home = std::mem::replace(&mut tty.home, tempfile::tempdir().unwrap());
+    tty.type_keys("q");
+    assert_eq!(tty.ended(PATIENCE), 0);
+    let tty = Tty::at(home, kansole_with(&["demo"]));
+    tty.until_shown("demo");
+    tty.until_shown("quit");
+    assert!(!screen(&tty.output.0.lock().unwrap().0).contents().contains("new here?"));
+}
+
+#[test]
+fn in_lines_nothing_is_drawn_and_words_are_typed() {
+    let mut tty = Tty::spawn(kansole_with(&["--kubeconfig", "/nonexistent", "--plain"]));
+    let said = |b: &[u8], text: &str| String::from_utf8_lossy(b).contains(text);
+    tty.until("what is wrong", |b| said(b, "not connected: kubeconfig /nonexistent"));
+    tty.type_keys("status\n");
+    tty.until("the mode", |b| said(b, "MANUAL"));
+    tty.type_keys("actoins\n");
+    tty.until("a correction", |b| said(b, "did you mean actions?"));
+    tty.type_keys("actions\n");
+    tty.until("the pane", |b| said(b, "actions,") || said(b, "Queue"));
+    tty.type_keys("quit\n");
+    assert_eq!(tty.ended(PATIENCE), 0);
+    let written = tty.output.0.lock().unwrap().0.clone();
+    assert!(!written.contains(&0x1b), "{}", String::from_utf8_lossy(&written));
+}
+
+#[test]
+fn lines_end_with_their_input() {
+    let home = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_kansole"))
+        .args(["--kubeconfig", "/nonexistent", "--plain"])
+        .env_clear()
+        .env("HOME", home.path())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"mode\n").unwrap();
+    let out = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success() && text.contains("not from a pipe"), "{text}");
 }

@@ -73,6 +73,12 @@ pub struct ScreenArgs {
     /// Most frames per second; default: 30, or 10 over SSH.
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=120), help_heading = "Terminal")]
     pub max_fps: Option<u32>,
+    /// Lines instead of a screen, for screen readers: what changes is told, commands are typed as words.
+    #[arg(long, global = true, conflicts_with = "record", help_heading = "Terminal")]
+    pub plain: bool,
+    /// Record the screen as an asciicast; keys are not recorded. The file must not exist.
+    #[arg(long, global = true, value_name = "FILE.cast", help_heading = "Terminal")]
+    pub record: Option<PathBuf>,
 }
 
 /// The commands.
@@ -94,6 +100,10 @@ pub enum Cmd {
     Keys(KeysArgs),
     /// The console on an embedded simulated cluster: no setup at all.
     Demo(DemoArgs),
+    /// Print the completion script of a shell.
+    Completions(CompletionsArgs),
+    /// Print a manual page: of kansole, or of one of its commands.
+    Man(ManArgs),
     /// Not built yet: the loop without a screen, for ever.
     #[command(hide = true)]
     Agent(Unbuilt),
@@ -193,6 +203,16 @@ pub struct DemoArgs {
     /// Requests a second of which it sends spans, at most.
     #[arg(long, value_name = "N", default_value_t = 30.0, value_parser = rate)]
     pub otlp_rate: f64,
+}
+
+impl Default for DemoArgs {
+    /// As `kansole demo` without flags.
+    fn default() -> Self {
+        match Cli::parse_from(["kansole", "demo"]).command {
+            Some(Cmd::Demo(args)) => args,
+            _ => unreachable!("the words above name it"),
+        }
+    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -331,6 +351,22 @@ pub enum JournalCmd {
     Verify(FormatArgs),
     /// Everything as JSON lines.
     Export,
+}
+
+/// Flags of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Flags of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The command, such as `lab forecast`; left out: kansole itself.
+    #[arg(value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 /// Flags of `keys`.

@@ -52,7 +52,18 @@ pub(super) fn run(cli: &Cli, args: &DemoArgs) -> Done {
     let mut options = options(cli, &loaded, &dirs, JournalUse::Open);
     options.connect.kubeconfig = Some(kubeconfig);
     let director: Arc<dyn Director> = demo.director();
-    super::console::open(cli, loaded, dirs, options, Some(director), runtime)
+    let offer_tour = !cli.screen.plain && first_time(cli)?;
+    super::console::open(cli, loaded, dirs, options, Some(director), offer_tour, runtime)
+}
+
+/// Whether this operator was never offered the tour; remembered beside their journals, not in the demo's directory. Where
+/// that cannot be written, nothing is offered: it would be offered for ever.
+fn first_time(cli: &Cli) -> Result<bool, Failure> {
+    let state = super::settings(cli)?.1.state;
+    let mark = state.join("tour-offered");
+    let new = std::fs::create_dir_all(&state)
+        .and_then(|()| std::fs::OpenOptions::new().write(true).create_new(true).open(mark));
+    Ok(new.is_ok())
 }
 
 /// Has the shop send its spans. However fast its time goes, no more a real second than asked for.

@@ -5,6 +5,7 @@ pub mod args;
 mod console;
 mod demo;
 mod doctor;
+mod generated;
 mod journal;
 mod lab;
 mod once;
@@ -57,6 +58,14 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli) -> Done {
+    if !matches!(cli.command, None | Some(Cmd::Demo(_))) {
+        for (given, flag) in [(cli.screen.plain, "--plain"), (cli.screen.record.is_some(), "--record")] {
+            if given {
+                let why = "is for the console: kansole, or kansole demo";
+                return Err(Failure::Usage(anyhow::anyhow!("{flag} {why}; leave it out here")));
+            }
+        }
+    }
     match &cli.command {
         None => console::run(cli),
         Some(Cmd::Once(args)) => once::run(cli, args),
@@ -66,6 +75,8 @@ fn dispatch(cli: &Cli) -> Done {
         Some(Cmd::Journal(cmd)) => journal::run(cli, cmd),
         Some(Cmd::Keys(args)) => keys(cli, args.format),
         Some(Cmd::Demo(args)) => demo::run(cli, args),
+        Some(Cmd::Completions(args)) => generated::completions(args.shell),
+        Some(Cmd::Man(args)) => generated::man(&args.command),
         Some(Cmd::Agent(_)) => unbuilt("agent"),
         Some(Cmd::Lab(cmd)) => lab::run(cmd),
     }

@@ -93,6 +93,8 @@ pub struct Model {
     pub flash: Option<(Message, Timestamp)>,
     /// Who directs the demo; `None` on a real cluster.
     pub demo: Option<Arc<dyn Director>>,
+    /// The tour is offered, until a key is pressed.
+    pub offer: bool,
     /// The end has been asked for.
     pub ending: bool,
     /// Something may look different: draw.
@@ -119,6 +121,7 @@ impl Model {
             notes: VecDeque::new(),
             flash: None,
             demo: None,
+            offer: false,
             ending: false,
             dirty: true,
         };

@@ -74,20 +74,21 @@ impl Line {
     }
 }
 
-/// Size; then limits of a scroll by one row and of a chart one sample on, as measured with a plain table and chart.
-const LIMITS: [((u16, u16), [usize; 2]); 2] = [((120, 40), [2_936, 10_274]), ((220, 60), [4_721, 35_371])];
+/// Size; then limits of a first frame, a cursor one line down, a scroll by one row, and a chart one sample on, as measured
+/// with a plain table and chart; of the cursor on the smaller screen more (318 there), because here ages and the place in
+/// the list move with it and the cells of a row have colours of their own.
+const LIMITS: [((u16, u16), [usize; 4]); 2] =
+    [((120, 40), [8_143, 420, 2_936, 10_274]), ((220, 60), [14_383, 518, 4_721, 35_371])];
 
 #[test]
 fn frames_stay_within_their_bytes_and_idle_ones_cost_none() {
     let mut over = Vec::new();
-    for (size, [scroll, shift]) in LIMITS {
+    for (size, [first, cursor, scroll, shift]) in LIMITS {
         let mut line = Line::new(size);
         type_keys(&mut line.model, "2");
-        // Once a session, and with more colours than a plain table has: four bytes a cell.
-        let mut measured = vec![("first frame", line.frame(), usize::from(size.0) * usize::from(size.1) * 4)];
+        let mut measured = vec![("first frame", line.frame(), first)];
         assert_eq!(line.frame(), 0, "a frame that changes nothing is not sent");
-        // Two rows, with a colour for each cell: three bytes a cell. A plain table has one colour.
-        measured.push(("cursor down", line.keys("j"), usize::from(size.0) * 2 * 3));
+        measured.push(("cursor down", line.keys("j"), cursor));
         line.keys("G");
         line.keys("g g");
         for _ in 0..size.1 {

@@ -136,6 +136,7 @@ commands! {
     Kill "kill-switch" "kill switch" ["K"] Scope::Global, Control, "Stop every write at once; again to release it.";
     Step "step" "step" ["S"] Scope::Global, Control, "Run the next phase of the loop (step mode).";
     Scenarios "scenario" "scenario" ["D"] Scope::Global, None, "Play another scenario on the demo's cluster.";
+    Tour "tour" "tour" ["f1"] Scope::Global, None, "Show the demo around in five steps.";
     Themes "theme" "theme" ["T"] Scope::Global, None, "Choose a theme.";
 
     Up "up" "up" ["up", "k"] Scope::List, None, "Move up.";

@@ -3,8 +3,10 @@
 pub mod app;
 pub mod background;
 pub mod caps;
+pub mod cast;
 pub mod command;
 pub mod effect;
+mod encoder;
 pub mod footer;
 pub mod header;
 pub mod help;
@@ -16,9 +18,11 @@ pub mod look;
 pub mod osc52;
 pub mod pane;
 pub mod panes;
+pub mod plain;
 pub mod promql;
 pub mod run;
 pub mod screen;
+pub mod session;
 pub mod shell;
 pub mod snapshot;
 pub mod terminal;
@@ -27,6 +31,7 @@ pub mod update;
 pub mod view;
 pub mod watchdog;
 pub mod widgets;
+mod wire;
 
 #[cfg(test)]
 mod bytes;

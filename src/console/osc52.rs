@@ -22,8 +22,9 @@ pub fn sequence(text: &str, multiplexer: Multiplexer) -> Result<String, String> 
     CopyToClipboard::to_clipboard_from(text).write_ansi(&mut plain).map_err(|e| e.to_string())?;
     Ok(match multiplexer {
         Multiplexer::None => plain,
-        // tmux passes on what is inside its own sequence, with every escape doubled.
-        Multiplexer::Tmux => format!("\x1bPtmux;{}\x1b\\", plain.replace('\x1b', "\x1b\x1b")),
+        // tmux takes the sequence itself where `set-clipboard` is on, and passes on what is inside its own, with every
+        // escape doubled, where `allow-passthrough` is on. Neither can be asked, and twice the same text does no harm.
+        Multiplexer::Tmux => format!("{plain}\x1bPtmux;{}\x1b\\", plain.replace('\x1b', "\x1b\x1b")),
         Multiplexer::Screen => screen(&plain),
     })
 }
@@ -51,7 +52,8 @@ mod tests {
     #[test]
     fn multiplexers_get_their_wrapping() {
         let tmux = sequence("hi", Multiplexer::Tmux).unwrap();
-        assert!(tmux.starts_with("\x1bPtmux;\x1b\x1b]52;c;aGk=") && tmux.ends_with("\x1b\\"));
+        assert!(tmux.starts_with("\x1b]52;c;aGk="), "for set-clipboard");
+        assert!(tmux.contains("\x1bPtmux;\x1b\x1b]52;c;aGk=") && tmux.ends_with("\x1b\\"), "for allow-passthrough");
         let screen = sequence(&"x".repeat(3000), Multiplexer::Screen).unwrap();
         assert!(screen.split("\x1bP").all(|part| part.len() <= 768));
     }

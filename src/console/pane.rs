@@ -52,6 +52,14 @@ pub trait Pane {
     /// Sets its filter.
     fn set_filter(&mut self, filter: String, ctx: &Ctx);
 
+    /// How it is arranged, in a word of its own, where it can be in several ways; kept from session to session.
+    fn layout(&self) -> Option<String> {
+        None
+    }
+
+    /// Arranges itself as in an earlier session; a word that it does not know changes nothing.
+    fn set_layout(&mut self, _layout: &str, _ctx: &Ctx) {}
+
     /// Jumps to something; false if it does not know it.
     fn go(&mut self, target: &Target, ctx: &Ctx) -> bool;
 

@@ -2,23 +2,25 @@
 
 use super::app::{Model, Msg};
 use super::background;
-use super::caps::Caps;
+use super::caps::{Caps, Multiplexer};
+use super::cast::{Cast, Out};
 use super::effect::Effect;
 use super::history::History;
 use super::look::Look;
 use super::osc52;
 use super::pane::Pane;
 use super::screen::Screen;
+use super::session::Sessions;
 use super::terminal::{Terminal, install_panic_hook};
 use super::update::update;
 use super::view::view;
 use super::watchdog::Watchdog;
+use super::wire::Wire;
 use crate::autopilot::handle::LoopHandle;
-use crate::autopilot::world::{Command, Detail, Full, Level, World};
+use crate::autopilot::world::{Command, Level, World};
 use crate::config::dirs::Dirs;
 use crate::config::{Loaded, Overrides, settings, watch};
 use crate::model::demo::Director;
-use crate::model::query::Fault;
 use crate::model::time;
 use chrono::TimeDelta;
 use crossterm::event::{Event, EventStream, KeyEvent};
@@ -38,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 const BATCH: usize = 64;
 
 /// What leaving may take: the loop finishes or hands over what is under way.
-const LEAVE: Duration = Duration::from_secs(10);
+pub(super) const LEAVE: Duration = Duration::from_secs(10);
 
 /// The same when the terminal is gone or a signal said so; shorter than the watchdog's patience.
 const LEAVE_NOW: Duration = Duration::from_millis(1500);
@@ -64,6 +66,10 @@ pub struct Start {
     pub look: Look,
     /// Who directs the demo; `None` on a real cluster.
     pub demo: Option<Arc<dyn Director>>,
+    /// Where the screen is recorded.
+    pub cast: Option<Cast>,
+    /// Offer the tour with the first frame.
+    pub offer_tour: bool,
     /// Told when the first frame is on the terminal.
     pub drawn: CancellationToken,
 }
@@ -79,11 +85,13 @@ pub enum Exit {
 
 /// Everything outside the model that the loop drives.
 struct Shell {
-    handle: LoopHandle,
-    inbox: mpsc::Sender<Msg>,
-    screen: ratatui::Terminal<Screen<File>>,
+    wire: Wire,
+    screen: ratatui::Terminal<Screen<Out>>,
     terminal: Terminal,
     files: Reload,
+    sessions: Sessions,
+    /// A key was pressed.
+    touched: bool,
     /// Set once leaving has begun: when it must be over.
     leave: Option<Instant>,
     /// Told when the loop has finished what it had to finish.
@@ -126,7 +134,7 @@ impl Reload {
 }
 
 /// Signals the console answers.
-struct Signals {
+pub(super) struct Signals {
     hup: Signal,
     term: Signal,
     int: Signal,
@@ -135,14 +143,14 @@ struct Signals {
     cont: Signal,
 }
 
-enum Told {
+pub(super) enum Told {
     End,
     Stop,
     Continue,
 }
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
+    pub(super) fn listen() -> io::Result<Self> {
         let raw = |s: rustix::process::Signal| signal(SignalKind::from_raw(s.as_raw()));
         Ok(Self {
             hup: signal(SignalKind::hangup())?,
@@ -154,7 +162,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Told {
+    pub(super) async fn next(&mut self) -> Told {
         tokio::select! {
             _ = self.hup.recv() => Told::End,
             _ = self.term.recv() => Told::End,
@@ -176,7 +184,11 @@ pub async fn run(mut start: Start) -> io::Result<Exit> {
     let typed = follow_background(&mut start);
     let (_watchdog, lost) = Watchdog::start(io::stdin().as_fd().try_clone_to_owned()?);
     let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    let screen = ratatui::Terminal::new(Screen::new(out, true))?;
+    let mut screen = Screen::new(Out::new(out, start.cast.take()), true);
+    if start.caps.multiplexer == Multiplexer::Screen {
+        screen = screen.without_coloured_erase();
+    }
+    let screen = ratatui::Terminal::new(screen)?;
     let settings = &start.loaded.settings;
     let frame = Duration::from_secs(1) / start.caps.max_fps(settings.ui.max_fps);
     let stale = TimeDelta::from_std(settings.guard.stale_after).unwrap_or(TimeDelta::seconds(60));
@@ -184,12 +196,14 @@ pub async fn run(mut start: Start) -> io::Result<Exit> {
     let world = worlds.borrow_and_update().clone();
     let mut model = Model::new(start.panes, world, start.look, stale);
     model.demo = start.demo;
+    model.offer = start.offer_tour;
     let (inbox, messages) = mpsc::channel(256);
     let (changed, changes) = mpsc::channel(1);
     let reloads = watch::watch(&watched(&start.loaded, &start.dirs), changed);
     if let Err(why) = &reloads {
         model.note(Level::Warning, why);
     }
+    let sessions = Sessions::below(&start.dirs.state);
     let history = History::below(&start.dirs.state);
     let earlier = history.read();
     for pane in &mut model.panes {
@@ -198,9 +212,20 @@ pub async fn run(mut start: Start) -> io::Result<Exit> {
     let files =
         Reload { loaded: start.loaded, flags: start.flags, dirs: start.dirs, caps: start.caps, history, theme: None };
     let (handle, finished) = (start.handle, Arc::default());
-    let mut shell = Shell { handle, inbox, screen, terminal, files, leave: None, finished, exit: Exit::Left };
+    let mut shell = Shell {
+        wire: Wire { handle, inbox },
+        screen,
+        terminal,
+        files,
+        sessions,
+        touched: false,
+        leave: None,
+        finished,
+        exit: Exit::Left,
+    };
     let size = shell.screen.size()?;
     model.size = (size.width, size.height);
+    shell.follow(&mut model);
     for key in typed {
         shell.work(&mut model, Msg::Key(key))?;
     }
@@ -286,7 +311,12 @@ async fn drive(mut shell: Shell, mut model: Model, mut from: Inputs) -> io::Resu
             Some(()) = from.changes.recv() => shell.files_changed(),
             () = sleep_until(tick), if !model.dirty => Msg::Tick,
         };
+        let calm = matches!(msg, Msg::Tick);
         shell.work(&mut model, msg)?;
+        shell.follow(&mut model);
+        if calm {
+            shell.sessions.keep(&model);
+        }
     }
 }
 
@@ -305,8 +335,12 @@ impl Shell {
     fn draw(&mut self, model: &mut Model) -> io::Result<()> {
         model.now = time::now();
         model.dirty = false;
-        match self.screen.draw(|frame| view(model, frame)) {
-            Ok(_) => Ok(()),
+        let drawn = self.screen.draw(|frame| view(model, frame)).map(|_| ());
+        if let Some(why) = self.screen.backend_mut().out().cast().and_then(Cast::failure) {
+            model.note(Level::Warning, &why);
+        }
+        match drawn {
+            Ok(()) => Ok(()),
             // The terminal is gone; the watchdog says so in an orderly way.
             Err(e) if matches!(e.raw_os_error(), Some(5)) || e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(e) => Err(e),
@@ -315,9 +349,17 @@ impl Shell {
 
     fn input(&mut self, model: &mut Model, event: Event) -> io::Result<()> {
         match event {
-            Event::Key(key) => self.work(model, Msg::Key(key)),
+            Event::Key(key) => {
+                self.touched = true;
+                self.work(model, Msg::Key(key))
+            }
             Event::Paste(text) => self.work(model, Msg::Paste(text)),
-            Event::Resize(width, height) => self.work(model, Msg::Resize(width, height)),
+            Event::Resize(width, height) => {
+                if let Some(cast) = self.screen.backend_mut().out().cast() {
+                    cast.resized(width, height);
+                }
+                self.work(model, Msg::Resize(width, height))
+            }
             _ => Ok(()),
         }
     }
@@ -325,54 +367,38 @@ impl Shell {
     fn work(&mut self, model: &mut Model, msg: Msg) -> io::Result<()> {
         for effect in update(model, msg, time::now()) {
             match effect {
-                Effect::Send(command) => self.send(command),
-                Effect::Fetch(detail) => self.fetch(detail),
+                Effect::Send(command) => self.wire.send(command),
+                Effect::Fetch(detail) => self.wire.fetch(detail),
                 Effect::Copy(text) => self.copy(model, &text)?,
                 Effect::Theme(name) => {
                     self.files.theme = Some(name);
                     let msg = self.reload();
-                    let _ = self.inbox.try_send(msg);
+                    let _ = self.wire.inbox.try_send(msg);
                 }
                 Effect::Play(name) => {
                     if let Some(answer) = model.demo.as_ref().map(|demo| demo.play(name.as_deref())) {
-                        let _ = self.inbox.try_send(Msg::Answer(answer));
+                        let _ = self.wire.inbox.try_send(Msg::Answer(answer));
                     }
                 }
                 Effect::Bell => self.screen.backend_mut().queue(b"\x07")?,
                 Effect::Remember(text) => self.files.history.append(&text),
                 Effect::Repaint => self.repaint(model)?,
                 Effect::Suspend => self.stop(model)?,
-                Effect::Quit => self.leave(),
+                Effect::Quit => {
+                    self.sessions.keep(model);
+                    self.leave();
+                }
                 _ => {}
             }
         }
         Ok(())
     }
 
-    /// Sends a command without waiting; its answer arrives as a message.
-    fn send(&self, command: Command) {
-        let (tx, rx) = oneshot::channel();
-        let inbox = self.inbox.clone();
-        if self.handle.commands.try_send((command, tx)).is_err() {
-            let why = "the loop does not take commands now; nothing was done: try again".to_owned();
-            let _ = inbox.try_send(Msg::Answer(Err(why)));
-            return;
+    /// On another context, brings back what was before the operator there.
+    fn follow(&mut self, model: &mut Model) {
+        if let Some(why) = self.sessions.follow(model, self.touched) {
+            model.note(Level::Warning, &why);
         }
-        tokio::spawn(async move {
-            let answer = rx.await.unwrap_or_else(|_| Err("the loop gave no answer; look at the journal".into()));
-            let _ = inbox.send(Msg::Answer(answer)).await;
-        });
-    }
-
-    fn fetch(&self, detail: Detail) {
-        let (tx, rx) = oneshot::channel();
-        let inbox = self.inbox.clone();
-        let refused = self.handle.details.try_send((detail.clone(), tx)).is_err();
-        tokio::spawn(async move {
-            let busy = "too many requests are under way: try again";
-            let full = if refused { Err(busy.into()) } else { rx.await.unwrap_or_else(|_| Err("no answer".into())) };
-            let _ = inbox.send(fetched(detail, full)).await;
-        });
     }
 
     fn copy(&mut self, model: &mut Model, text: &str) -> io::Result<()> {
@@ -399,7 +425,7 @@ impl Shell {
             let known = &mut self.files.loaded.settings.guard;
             if *known != guard {
                 known.clone_from(&guard);
-                self.send(Command::SetGuard { guard: Box::new(guard) });
+                self.wire.send(Command::SetGuard { guard: Box::new(guard) });
             }
             look
         }))
@@ -426,25 +452,6 @@ impl Shell {
             return;
         }
         self.leave = Some(now + if self.exit == Exit::Left { LEAVE } else { LEAVE_NOW });
-        let (commands, finished) = (self.handle.commands.clone(), self.finished.clone());
-        tokio::spawn(async move {
-            let (tx, rx) = oneshot::channel();
-            let _ = commands.send((Command::Shutdown, tx)).await;
-            let _ = rx.await;
-            finished.notify_one();
-        });
-    }
-}
-
-/// An answer to a request for details, as a message.
-fn fetched(detail: Detail, full: Result<Full, String>) -> Msg {
-    match (detail, full) {
-        (Detail::Path(trace), Ok(Full::Path(path))) => Msg::Path(trace, path),
-        (detail, Ok(Full::Text(text))) => Msg::Fetched { detail, text: Ok(text) },
-        (Detail::Query(query), Err(why)) => Msg::Answered(query, Err(Fault { why: why.into(), at: None })),
-        (detail, Err(why)) => Msg::Fetched { detail, text: Err(why) },
-        (Detail::Query(query), Ok(Full::Query(answer))) => Msg::Answered(query, answer),
-        (_, Ok(Full::Words(words))) => Msg::Words(words),
-        (detail, Ok(_)) => Msg::Fetched { detail, text: Err("an answer to another question came".into()) },
+        self.wire.shut_down(self.finished.clone());
     }
 }

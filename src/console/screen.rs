@@ -2,15 +2,15 @@
 //! synchronized update; a frame that changes nothing writes nothing.
 //!
 //! ratatui's own crossterm backend flushes once for the cursor and once at the end, and moves or hides the
-//! cursor every frame; here only [`Backend::flush`] reaches the terminal.
+//! cursor every frame; here only [`Backend::flush`] reaches the terminal, and [`Encoder`] says what a change costs least.
 
+use super::encoder::Encoder;
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::terminal::{BeginSynchronizedUpdate, Clear, ClearType as Erase, EndSynchronizedUpdate};
 use crossterm::{Command, QueueableCommand};
-use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
+use ratatui::backend::{Backend, ClearType, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
-use ratatui::style::{Color, Modifier};
 use std::io::{self, Write};
 
 /// Bytes kept allocated between frames.
@@ -54,32 +54,17 @@ fn begin(frame: &mut Vec<u8>, command: impl Command) {
     frame.extend_from_slice(text.as_bytes());
 }
 
-/// What is seen of a blank beside its background.
-const SEEN: Modifier = Modifier::REVERSED.union(Modifier::UNDERLINED).union(Modifier::CROSSED_OUT);
-
-/// Blanks in the colour of what stands before them: nobody sees the colour of a blank, and each change of colours
-/// costs up to 20 bytes.
-fn thrifty<'a>(content: impl Iterator<Item = (u16, u16, &'a Cell)>) -> impl Iterator<Item = (u16, u16, Cell)> {
-    let (mut fg, mut modifier) = (Color::Reset, Modifier::empty());
-    content.map(move |(x, y, cell)| {
-        let mut cell = cell.clone();
-        if cell.symbol() == " " && !cell.modifier.intersects(SEEN) && !modifier.intersects(SEEN) {
-            (cell.fg, cell.modifier) = (fg, modifier);
-        } else {
-            (fg, modifier) = (cell.fg, cell.modifier);
-        }
-        (x, y, cell)
-    })
-}
-
 /// The backend. `W` should not buffer: it gets whole frames.
 #[derive(Debug)]
 pub struct Screen<W: Write> {
-    inner: CrosstermBackend<FrameWriter<W>>,
+    inner: FrameWriter<W>,
+    encoder: Encoder,
     /// `None`: not known, as after another program had the terminal.
     cursor: Option<Cursor>,
     /// Fixed size, for tests; `None`: the terminal is asked.
     size: Option<Size>,
+    /// The size that was told last: the one that frames are made for.
+    told: std::cell::Cell<Size>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +78,8 @@ impl<W: Write> Screen<W> {
     /// don't know it ignore.
     pub fn new(out: W, synchronized: bool) -> Self {
         let writer = FrameWriter { frame: Vec::with_capacity(ROOM), out, synchronized };
-        Self { inner: CrosstermBackend::new(writer), cursor: None, size: None }
+        let told = std::cell::Cell::new(Size::ZERO);
+        Self { inner: writer, encoder: Encoder::new(), cursor: None, size: None, told }
     }
 
     /// The same with a size that is given rather than asked, for terminals that are no device.
@@ -103,9 +89,21 @@ impl<W: Write> Screen<W> {
         self
     }
 
+    /// The same for a terminal on which what is erased has no background colour, as GNU screen.
+    #[must_use]
+    pub fn without_coloured_erase(mut self) -> Self {
+        self.encoder.without_coloured_erase();
+        self
+    }
+
     /// Sends bytes with the next frame, such as a clipboard sequence.
     pub fn queue(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.inner.write_all(bytes)
+    }
+
+    /// What frames are written to.
+    pub fn out(&mut self) -> &mut W {
+        &mut self.inner.out
     }
 
     /// Forgets what is known about the cursor: somebody else had the terminal.
@@ -121,16 +119,15 @@ impl<W: Write> Backend for Screen<W> {
     where
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
-        let mut content = content.peekable();
-        if content.peek().is_none() {
+        let changes = self.encoder.draw(self.told.get(), content);
+        if changes.is_empty() {
             return Ok(());
         }
         if let Some(Cursor::Shown(_)) = self.cursor {
             // Drawing moves the cursor, so that its place must be sent again.
             self.cursor = None;
         }
-        let cells: Vec<(u16, u16, Cell)> = thrifty(content).collect();
-        self.inner.draw(cells.iter().map(|(x, y, cell)| (*x, *y, cell)))
+        self.inner.write_all(changes.as_bytes())
     }
 
     fn hide_cursor(&mut self) -> io::Result<()> {
@@ -167,6 +164,11 @@ impl<W: Write> Backend for Screen<W> {
     }
 
     fn clear_region(&mut self, region: ClearType) -> io::Result<()> {
+        if region == ClearType::All {
+            self.encoder.cleared();
+        } else {
+            self.encoder.unknown();
+        }
         let erase = match region {
             ClearType::All => Erase::All,
             ClearType::AfterCursor => Erase::FromCursorDown,
@@ -178,11 +180,20 @@ impl<W: Write> Backend for Screen<W> {
     }
 
     fn size(&self) -> io::Result<Size> {
-        self.size.map_or_else(|| self.inner.size(), Ok)
+        let size = match self.size {
+            Some(size) => size,
+            None => crossterm::terminal::size().map(Size::from)?,
+        };
+        self.told.set(size);
+        Ok(size)
     }
 
     fn window_size(&mut self) -> io::Result<WindowSize> {
-        self.inner.window_size()
+        let size = crossterm::terminal::window_size()?;
+        Ok(WindowSize {
+            columns_rows: Size { width: size.columns, height: size.rows },
+            pixels: Size { width: size.width, height: size.height },
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -5,6 +5,7 @@ use super::command::{COMMANDS, CommandId, Danger, PaneId};
 use super::effect::{Effect, Prompt, Purpose, Question};
 use super::keyref;
 use super::layers::palette::{Entry, Palette};
+use super::layers::tour::Tour;
 use crate::autopilot::world::{Command, Level, Link};
 use crate::model::mode::Mode;
 use crate::model::plan::Risk;
@@ -26,7 +27,7 @@ pub fn why_not(model: &Model, id: CommandId) -> Option<String> {
             let name = id.spec().name;
             (!model.panes.iter().any(|p| p.id().as_str() == name)).then(|| "this console has no such pane".to_owned())
         }
-        CommandId::Scenarios if model.demo.is_none() => Some("only in kansole demo".to_owned()),
+        CommandId::Scenarios | CommandId::Tour if model.demo.is_none() => Some("only in kansole demo".to_owned()),
         CommandId::Confirm if world.mode != Mode::Auto || world.brakes.paused => Some("auto is not running".to_owned()),
         CommandId::Pause if world.mode != Mode::Auto => Some(format!("the mode is {}, not auto", world.mode)),
         CommandId::Step if world.mode != Mode::Step => Some(format!("the mode is {}, not step", world.mode)),
@@ -85,6 +86,10 @@ pub fn run(model: &mut Model, id: CommandId) -> Vec<Effect> {
         CommandId::Kill => kill(model),
         CommandId::Step => vec![Effect::Send(Command::Step)],
         CommandId::Scenarios => scenarios(model),
+        CommandId::Tour => {
+            model.layers.push(Box::new(Tour::default()));
+            go(Tour::FIRST)
+        }
         CommandId::Themes => {
             let items = model.look.themes.iter().map(|t| (t.clone(), Effect::Theme(t.clone()))).collect();
             let at = model.look.themes.iter().position(|t| *t == model.look.theme.name).unwrap_or(0);
@@ -246,7 +251,7 @@ fn kill(model: &Model) -> Vec<Effect> {
 }
 
 /// What the palette offers: commands of this pane first, then contexts and themes.
-fn entries(model: &Model) -> Vec<Entry> {
+pub fn entries(model: &Model) -> Vec<Entry> {
     let pane = model.pane_id();
     let command = |spec: &super::command::CommandSpec| Entry {
         name: spec.name.to_owned(),

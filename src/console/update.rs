@@ -102,6 +102,32 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
     out
 }
 
+/// A command typed as a word, with all the checks that a key has.
+pub fn word(model: &mut Model, effect: Effect, now: Timestamp) -> Vec<Effect> {
+    model.now = now;
+    let mut out = Vec::new();
+    apply(model, vec![effect], 0, &mut out);
+    model.sync();
+    out
+}
+
+/// A line typed as the answer to the layer on top.
+pub fn answer(model: &mut Model, line: &str, now: Timestamp) -> Vec<Effect> {
+    model.now = now;
+    let mut out = Vec::new();
+    let Some(mut layer) = model.layers.pop() else { return out };
+    match layer.answer(line) {
+        Reply::Close(effects) => apply(model, effects, 0, &mut out),
+        Reply::Stay(effects) => {
+            model.layers.push(layer);
+            apply(model, effects, 0, &mut out);
+        }
+        Reply::Ignored => model.layers.push(layer),
+    }
+    model.sync();
+    out
+}
+
 /// A text that was asked for: it replaces the open one that it is a newer reading of, else it opens.
 fn fetched(model: &mut Model, detail: Detail, text: &str) {
     model.dirty = true;
@@ -147,6 +173,7 @@ fn key(model: &mut Model, event: KeyEvent, out: &mut Vec<Effect>) {
     let chord = Chord::of(&event);
     let held = model.held.press(chord, model.now) || event.kind == KeyEventKind::Repeat;
     model.dirty = true;
+    model.offer = false;
     if model.size.0 < super::view::LEAST.0 || model.size.1 < super::view::LEAST.1 {
         // Nothing can be seen, so nothing can be meant, except to leave.
         if matches!(chord.code, KeyCode::Char('q' | 'c')) {

@@ -4,7 +4,7 @@ use super::app::Model;
 use super::keys::Found;
 use super::layers::boxed;
 use super::theme::Role;
-use super::{footer, header};
+use super::{footer, header, layers};
 use crate::autopilot::world::Link;
 use crate::config::chord::written;
 use crate::model::time::short;
@@ -47,6 +47,9 @@ pub fn view(model: &Model, frame: &mut Frame) {
         let room = Rect { height: over.height - 1, ..over };
         let whole = if layer.hints().is_empty() { over } else { room };
         layer.view(frame, whole, &model.env());
+    }
+    if model.offer {
+        layers::tour::offer(frame, body, &model.env());
     }
     if !model.typed.is_empty() {
         which_key(model, frame, body);

@@ -1,6 +1,6 @@
 //! The input for an expression: in the place of the footer, with what may follow and earlier expressions above it.
 
-use super::{Env, Layer, Press, Reply, boxed, edit, input_line, insert, leaves};
+use super::{Env, Layer, Press, Reply, Said, boxed, edit, input_line, insert, leaves};
 use crate::autopilot::world::Detail;
 use crate::config::chord::Chord;
 use crate::console::command::{CommandId, PaneId};
@@ -153,6 +153,16 @@ impl Layer for Expression {
         insert(&mut self.input, text);
         self.back = None;
         Reply::Stay(Vec::new())
+    }
+
+    fn say(&self, _env: &Env) -> Said {
+        let now = self.input.value();
+        Said::Asks(vec![if now.is_empty() { "expression".into() } else { format!("expression, now {now}") }])
+    }
+
+    fn answer(&mut self, line: &str) -> Reply {
+        self.input = Input::new(line.to_owned());
+        Reply::Close(self.done())
     }
 
     fn view(&self, frame: &mut Frame, area: Rect, env: &Env) {

@@ -1,6 +1,7 @@
 //! A short list to choose one thing from.
 
-use super::{Env, Layer, Press, Reply, leaves, moved, popup, window};
+use super::{Env, Layer, Press, Reply, Said, leaves, moved, popup, window};
+use crate::autopilot::world::Level;
 use crate::console::command::CommandId;
 use crate::console::effect::Effect;
 use crate::console::theme::Role;
@@ -54,6 +55,27 @@ impl Layer for Menu {
             }
             Some(CommandId::Back) => self.leave(),
             _ => Reply::Ignored,
+        }
+    }
+
+    fn say(&self, _env: &Env) -> Said {
+        let now = |i| if i == self.first { ", the present one" } else { "" };
+        let line = |(i, (label, _)): (usize, &(String, Effect))| {
+            let words: Vec<&str> = label.split_whitespace().collect();
+            format!("{}: {}{}", i + 1, words.join(" "), now(i))
+        };
+        let head = format!("{}: type a number, or nothing to leave", self.title);
+        Said::Asks(std::iter::once(head).chain(self.items.iter().enumerate().map(line)).collect())
+    }
+
+    fn answer(&mut self, line: &str) -> Reply {
+        match line.parse::<usize>().ok().and_then(|n| self.items.get(n.checked_sub(1)?)) {
+            Some((_, effect)) => Reply::Close(vec![effect.clone()]),
+            None if line.is_empty() => Reply::Close(Vec::new()),
+            None => {
+                let what = format!("{line:?} is none of 1 to {}", self.items.len());
+                Reply::Stay(vec![Effect::Note(Level::Warning, what)])
+            }
         }
     }
 

@@ -6,6 +6,7 @@ pub mod palette;
 pub mod prompt;
 pub mod question;
 pub mod text;
+pub mod tour;
 
 use super::command::{CommandId, PaneId};
 use super::effect::Effect;
@@ -70,6 +71,28 @@ pub enum Reply {
     Close(Vec<Effect>),
 }
 
+/// A layer in lines.
+#[derive(Debug, PartialEq)]
+pub enum Said {
+    /// It only tells something: once said, it is over.
+    Told(Vec<String>),
+    /// It waits for an answer.
+    Asks(Vec<String>),
+}
+
+/// What would be drawn on an area of this size, in lines without the blanks around them.
+pub fn lines((width, height): (u16, u16), view: impl FnOnce(&mut Frame, Rect)) -> Vec<String> {
+    let Ok(mut terminal) = ratatui::Terminal::new(ratatui::backend::TestBackend::new(width, height));
+    let Ok(drawn) = terminal.draw(|frame| {
+        let area = frame.area();
+        view(frame, area);
+    });
+    let rows = drawn.buffer.content.chunks(usize::from(width).max(1));
+    rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned())
+        .filter(|line| !line.trim().is_empty())
+        .collect()
+}
+
 /// Something drawn over the panes.
 pub trait Layer {
     /// A key for it.
@@ -86,6 +109,16 @@ pub trait Layer {
     /// Takes a newer reading of what it shows; false if it shows something else.
     fn read_again(&mut self, _what: &Detail, _text: &str, _now: Timestamp, _env: &Env) -> bool {
         false
+    }
+
+    /// What it says in lines, for `--plain`, and whether the next line typed is its answer.
+    fn say(&self, env: &Env) -> Said {
+        Said::Told(lines(env.size, |frame, area| self.view(frame, area, env)))
+    }
+
+    /// Takes a typed line as its answer, by the same rules as keys; an empty one leaves it.
+    fn answer(&mut self, _line: &str) -> Reply {
+        Reply::Close(Vec::new())
     }
 
     /// Draws itself into the screen's area.

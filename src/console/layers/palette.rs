@@ -1,6 +1,6 @@
 //! The command palette: every command, pane, context and theme by fuzzy search.
 
-use super::{Env, Layer, Press, Reply, edit, input_line, insert, leaves, popup, window};
+use super::{Env, Layer, Press, Reply, Said, edit, input_line, insert, leaves, popup, window};
 use crate::console::command::CommandId;
 use crate::console::effect::Effect;
 use crate::console::header::cut;
@@ -106,6 +106,11 @@ impl Layer for Palette {
         insert(&mut self.input, text);
         self.filter();
         Reply::Stay(Vec::new())
+    }
+
+    fn say(&self, _env: &Env) -> Said {
+        let can = self.entries.iter().filter(|e| e.why_not.is_none());
+        Said::Told(can.map(|e| format!("{}: {}", e.name, e.doc)).collect())
     }
 
     fn view(&self, frame: &mut Frame, area: Rect, env: &Env) {

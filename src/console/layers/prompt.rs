@@ -1,6 +1,6 @@
 //! One line of input in the place of the footer.
 
-use super::{Env, Layer, Press, Reply, edit, input_line, insert, leaves};
+use super::{Env, Layer, Press, Reply, Said, edit, input_line, insert, leaves};
 use crate::autopilot::world::Command;
 use crate::console::effect::{Effect, Prompt, Purpose};
 use crate::console::theme::Role;
@@ -65,6 +65,21 @@ impl Layer for PromptLayer {
     fn paste(&mut self, text: &str) -> Reply {
         insert(&mut self.input, text);
         Reply::Stay(self.live())
+    }
+
+    fn say(&self, _env: &Env) -> Said {
+        let label = self.prompt.label.trim_end_matches([':', ' ']);
+        let now = &self.prompt.initial;
+        Said::Asks(vec![if now.is_empty() { label.to_owned() } else { format!("{label}, now {now}") }])
+    }
+
+    fn answer(&mut self, line: &str) -> Reply {
+        self.input = Input::new(line.to_owned());
+        // A rejection without a reason is none; an empty filter is one that is taken away.
+        match self.prompt.purpose {
+            Purpose::RejectReason(_) if line.is_empty() => Reply::Close(Vec::new()),
+            _ => Reply::Close(self.done()),
+        }
     }
 
     fn view(&self, frame: &mut Frame, area: Rect, env: &Env) {

@@ -1,7 +1,8 @@
 //! A question before something dangerous. Cancel has the focus; a held key never answers.
 
-use super::{Env, Layer, Press, Reply, edit, input_line, leaves, popup};
-use crate::console::effect::Question;
+use super::{Env, Layer, Press, Reply, Said, edit, input_line, leaves, popup};
+use crate::autopilot::world::Level;
+use crate::console::effect::{Effect, Question};
 use crate::console::theme::Role;
 use crossterm::event::{KeyCode, KeyModifiers};
 use ratatui::Frame;
@@ -67,6 +68,21 @@ impl Layer for QuestionLayer {
         // What must be typed shall be typed: a name pasted without reading is no check.
         let _ = text;
         Reply::Ignored
+    }
+
+    fn say(&self, _env: &Env) -> Said {
+        let how = match &self.question.typed {
+            Some(typed) => format!("type {typed} to confirm; anything else is no"),
+            None => "type yes to confirm; anything else is no".to_owned(),
+        };
+        let title = std::iter::once(self.question.title.clone());
+        Said::Asks(title.chain(self.question.body.iter().cloned()).chain([how]).collect())
+    }
+
+    fn answer(&mut self, line: &str) -> Reply {
+        let word = self.question.typed.as_deref().unwrap_or("yes");
+        let no = || Effect::Note(Level::Info, "not confirmed; nothing was done".into());
+        Reply::Close(vec![if line == word { (*self.question.then).clone() } else { no() }])
     }
 
     fn view(&self, frame: &mut Frame, area: Rect, env: &Env) {

@@ -1,6 +1,6 @@
 //! A text to read: YAML, logs, messages, help. Scrolls, searches, wraps, copies.
 
-use super::{Env, Layer, Press, Reply, boxed, leaves, skip_columns};
+use super::{Env, Layer, Press, Reply, Said, boxed, leaves, skip_columns};
 use crate::autopilot::world::Detail;
 use crate::console::command::CommandId;
 use crate::console::effect::{Effect, Prompt, Purpose};
@@ -127,6 +127,10 @@ impl Layer for Text {
         let last = self.last(env);
         self.top = if followed && matches!(what, Detail::Logs { .. }) { last } else { self.top.min(last) };
         true
+    }
+
+    fn say(&self, _env: &Env) -> Said {
+        Said::Told(std::iter::once(self.title.clone()).chain(self.lines.iter().cloned()).collect())
     }
 
     fn view(&self, frame: &mut Frame, area: Rect, env: &Env) {

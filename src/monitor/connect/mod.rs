@@ -105,6 +105,11 @@ impl std::fmt::Debug for Connection {
     }
 }
 
+/// Whether there is nothing to connect to: no kubeconfig was named and none is where it would be, and this is no pod.
+pub fn nothing_to_connect_to(options: &ConnectOptions) -> bool {
+    matches!(kubeconfig::read(options), Ok(None)) && Config::incluster().is_err()
+}
+
 /// What the kubeconfig says about the chosen context.
 struct Chosen {
     context: String,

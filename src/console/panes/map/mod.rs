@@ -331,6 +331,14 @@ impl Pane for Map {
         self.sync(ctx);
     }
 
+    fn layout(&self) -> Option<String> {
+        Some(if self.listed { "list" } else { "drawn" }.to_owned())
+    }
+
+    fn set_layout(&mut self, layout: &str, _: &Ctx) {
+        self.listed = layout == "list";
+    }
+
     fn go(&mut self, _: &Target, _: &Ctx) -> bool {
         false
     }

@@ -261,6 +261,15 @@ impl Pane for Predictions {
         self.rebuild();
     }
 
+    fn layout(&self) -> Option<String> {
+        Some(if self.view == View::Load { "load" } else { "failures" }.to_owned())
+    }
+
+    fn set_layout(&mut self, layout: &str, ctx: &Ctx) {
+        self.view = if layout == "load" { View::Load } else { View::Failures };
+        self.sync(ctx);
+    }
+
     fn go(&mut self, target: &Target, ctx: &Ctx) -> bool {
         let Target::Workload(wanted) = target else { return false };
         self.world = Some(ctx.world.clone());

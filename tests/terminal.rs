@@ -360,10 +360,13 @@ fn the_last_view_of_a_context_comes_back_and_a_damaged_one_is_told() {
     let home = tempfile::tempdir().unwrap();
     let file = nowhere(home.path(), "far-away");
     let state = home.path().join("kept");
+    // Not by the environment, which is cleared for every child.
+    let config = home.path().join("config.toml");
+    std::fs::write(&config, format!("[connection]\nstate_dir = {state:?}\n")).unwrap();
     let start = |home| {
-        let mut command = kansole_with(&["--kubeconfig", file.to_str().unwrap(), "--context", "far-away"]);
-        command.env("KANSOLE_STATE_DIR", &state);
-        Tty::at(home, command)
+        let files = [file.to_str().unwrap(), config.to_str().unwrap()];
+        let args = ["--kubeconfig", files[0], "--config", files[1], "--context", "far-away"];
+        Tty::at(home, kansole_with(&args))
     };
     let mut tty = start(tempfile::tempdir().unwrap());
     tty.until_shown("far-away");

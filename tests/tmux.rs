@@ -78,7 +78,7 @@ impl Drop for Tmux {
 fn inside_tmux_it_draws_copies_takes_pastes_stops_comes_back_and_leaves() {
     let Some(tmux) = Tmux::start() else { return };
     let program = Path::new(env!("CARGO_BIN_EXE_kansole"));
-    tmux.type_line(&format!("LANG=C.UTF-8 {} --kubeconfig /nonexistent; echo ended with $?", program.display()));
+    tmux.type_line(&format!("LANG=C.UTF-8 {} --kubeconfig /nonexistent", program.display()));
     tmux.until_shown("DISCONNECTED");
 
     // Its own clipboard sequence reaches tmux, as it would reach the terminal around it.
@@ -113,5 +113,7 @@ fn inside_tmux_it_draws_copies_takes_pastes_stops_comes_back_and_leaves() {
     tmux.type_line("fg");
     tmux.until_shown("MANUAL");
     tmux.keys(&["q"]);
-    tmux.until_shown("ended with 0");
+    tmux.until("the shell's own screen again", |t| !t.shown().contains("MANUAL"));
+    tmux.type_line("echo left with $?");
+    tmux.until_shown("left with 0");
 }

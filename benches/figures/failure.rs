@@ -3,6 +3,7 @@
 
 use crate::report::Report;
 use kansole::analyze::failure::course::{ALL, courses, walk};
+use kansole::analyze::failure::habitat;
 use kansole::analyze::failure::learner::LEARNERS;
 use kansole::analyze::failure::score::{Score, warned};
 use kansole::analyze::failure::training::{Trained, learn};
@@ -109,29 +110,41 @@ const LOOKS: usize = 600;
 
 /// Whether a model sees that a cluster is not the one that it learned (A10), and does not say so of calm days of its own.
 fn strange(report: &mut Report, trained: &Trained, exam: &[(Past, Session)]) {
-    let share = |past: &Past| {
-        let (every, learner, mut rows) = (LOOKS / past.step.max(1) as usize, trained.learner(), Vec::new());
+    let drift = |past: &Past| {
+        let (every, learner) = (LOOKS / past.step.max(1) as usize, trained.learner());
+        let (mut rows, mut like) = (Vec::new(), Vec::new());
         walk(
             past,
             |_, at| at % every == 0,
-            |_, _, moment| rows.extend(moment.enough().then(|| learner.row(moment)).into_iter().flatten()),
+            |_, _, moment| {
+                rows.extend(moment.enough().then(|| learner.row(moment)).into_iter().flatten());
+                like.extend(habitat::row(moment.window, moment.sight.state).into_iter().flatten());
+            },
         );
-        trained.drift(&rows).map(|d| d.share())
+        trained.drift(&rows, &like)
     };
     let mut tell = |what: &str, limit: &str, pasts: Vec<&Past>, met: &dyn Fn(usize, usize) -> bool| {
-        let shares: Vec<f64> = pasts.into_iter().filter_map(share).collect();
-        let silent = shares.iter().filter(|s| **s > Drift::MOST).count();
-        let middle = kansole::analyze::failure::trend::median(shares.iter().copied()).unwrap_or(f64::NAN);
-        let said =
-            format!("silent in {silent} of {}, {:.0} % of the features moved (median)", shares.len(), middle * 100.0);
-        report.judged(&format!("failure: drift, {what}"), said, limit, met(silent, shares.len()));
+        let drifts: Vec<Drift> = pasts.into_iter().filter_map(drift).collect();
+        let silent = drifts.iter().filter(|d| d.silences().is_some()).count();
+        let median = |of: &dyn Fn(&Drift) -> f64| {
+            kansole::analyze::failure::trend::median(drifts.iter().map(of)).unwrap_or(f64::NAN)
+        };
+        let said = format!(
+            "silent in {silent} of {}; medians: {:.0} % of the features moved, {} of {} sizes and speeds",
+            drifts.len(),
+            median(&Drift::share) * 100.0,
+            median(&|d| d.moved.len() as f64),
+            median(&|d| d.compared as f64)
+        );
+        report.judged(&format!("failure: drift, {what}"), said, limit, met(silent, drifts.len()));
     };
     let calm = exam.iter().filter(|(_, s)| CALM.contains(&s.name)).map(|(past, _)| past).collect();
     tell("calm days", "silent in none", calm, &|silent, _| silent == 0);
     let other = recorded(lessons::strange(seeds()));
-    tell("another cluster", "silent in all", other.iter().map(|(past, _)| past).collect(), &|silent, all| {
-        silent == all
-    });
+    for name in lessons::STRANGE {
+        let pasts = other.iter().filter(|(_, s)| s.name == name).map(|(past, _)| past).collect();
+        tell(name, "silent in all", pasts, &|silent, all| silent == all);
+    }
 }
 
 /// Writes the model where `KANSOLE_TAUGHT` says.

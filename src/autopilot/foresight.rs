@@ -145,10 +145,7 @@ impl Foresight {
         known.made = Some(now);
         known.all = found.into_iter().map(Arc::new).collect();
         if let Some(card) = &mut known.card {
-            let silent = drift.as_ref().filter(|d| d.share() > Drift::MOST).map(|d| {
-                let text = NotTrained::Drifted { drifted: d.drifted.len(), features: d.features };
-                Arc::from(text.to_string())
-            });
+            let silent = drift.as_ref().and_then(Drift::silences).map(|why| Arc::from(why.to_string()));
             if (&card.drift, &card.silent) != (&drift, &silent) {
                 let card = Arc::make_mut(card);
                 (card.drift, card.silent) = (drift, silent);

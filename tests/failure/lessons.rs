@@ -234,6 +234,25 @@ pub fn written(name: &str, seed: u64) -> String {
                 step(&mut toml, 6.0, &format!("do = \"slow\"\nworkload = \"shop/{who}\"\nfactor = {factor:.1}"));
             }
         }
+        "other-sizes" => {
+            // The same names, and other programs behind them: what they take of memory and CPU, and how long they take, in other
+            // sizes, with limits to match. Nothing is wrong with any of them.
+            for who in ["cart", "checkout", "frontend", "payment", "recommendations", "search", "shipping"] {
+                let [memory, cost, latency] = [(2.0, 5.0), (2.0, 5.0), (2.0, 4.0)].map(|(a, b)| dice.between(a, b));
+                let deed = format!(
+                    "do = \"patch\"\nkind = \"Deployment\"\nname = \"shop/{who}\"\n\
+                     patch = \"spec: {{template: {{metadata: {{annotations: {{kansole.dev/memory: '{:.0}Mi', kansole.dev/cost: '{:.1}', \
+                     kansole.dev/latency: '{:.0}'}}}}, spec: {{containers: [{{name: {who}, resources: {{limits: {{memory: '{:.0}Mi', \
+                     cpu: '{:.0}m'}}}}}}]}}}}}}\"",
+                    60.0 * memory,
+                    4.0 * cost,
+                    15.0 * latency,
+                    400.0 * memory,
+                    1000.0 * cost
+                );
+                step(&mut toml, 6.0, &deed);
+            }
+        }
         "hungry-worker" => image(&mut toml, begin, "order-worker", "2.2.0"),
         "hungry-search" => image(&mut toml, begin, "search", "5.1.0"),
         "abrupt-errors" => {
@@ -296,11 +315,13 @@ pub fn taught(seeds: std::ops::Range<u64>) -> Vec<Session> {
     all.enumerate().map(|(i, (t, seed))| session(t, Use::Taught, seed + i as u64, i)).collect()
 }
 
-/// Clusters that are unlike the one that was taught: a model has to see that, and to be silent.
+/// Clusters that are unlike the one that was taught: in what is asked of them and how slow they are, and in their sizes.
+pub const STRANGE: [&str; 2] = ["another-cluster", "other-sizes"];
+
+/// A model has to see that, and to be silent.
 pub fn strange(seeds: std::ops::Range<u64>) -> Vec<Session> {
-    let all = seeds.enumerate();
-    all.map(|(i, seed)| session(("another-cluster", false), Use::HeldOut, seed * 1000 + 999, EXAM_DAY - 1 - i))
-        .collect()
+    let all = seeds.flat_map(|seed| STRANGE.map(|name| (name, seed))).enumerate();
+    all.map(|(i, (name, seed))| session((name, false), Use::HeldOut, seed * 1000 + 999, EXAM_DAY - 1 - i)).collect()
 }
 
 /// What is examined: seeds that were never taught, and scenarios of which nothing was.

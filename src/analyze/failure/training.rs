@@ -6,6 +6,7 @@
 //! kept is what was examined: it is not fitted again to everything.
 
 use super::course::{ALL, Course, Moment, any, blank, came, label, moments, note, raised, states, walk};
+use super::habitat::{self, Habitat};
 use super::learner::{Learner, Model, Overseer};
 use super::score::Score;
 use crate::ml::drift::drifted;
@@ -47,6 +48,8 @@ pub struct Trained {
     /// Seconds between the steps it was trained on.
     pub step: u32,
     background: Vec<f64>,
+    /// The cluster in which it learned.
+    habitat: Habitat,
 }
 
 impl std::fmt::Debug for dyn Learner {
@@ -87,6 +90,7 @@ pub fn learn(
     let mut best: Option<(Trained, Examined)> = None;
     let mut rivals = Vec::new();
     let labels: Vec<Vec<Vec<Option<State>>>> = parts.iter().map(states).collect();
+    let habitat = Habitat::of(&parts);
     for &learner in learners {
         if overseer.cancel().load(Ordering::Relaxed) {
             return Err(nothing("training was cancelled"));
@@ -111,7 +115,8 @@ pub fn learn(
         tracing::info!("{} on its back-test: {:?}, the rules: {:?}", found.kind, found.model, found.rules);
         if best.as_ref().is_none_or(|(_, b)| worth(&found.model) > worth(&b.model)) {
             rivals.extend(best.take().map(|(_, beaten)| (beaten.kind, beaten.model)));
-            best = Some((Trained { learner, model, threshold, trusted, step, background }, found));
+            let habitat = habitat.clone();
+            best = Some((Trained { learner, model, threshold, trusted, step, background, habitat }, found));
         } else {
             rivals.push((found.kind, found.model));
         }
@@ -337,14 +342,18 @@ impl Trained {
         heard.into_iter().map(|h| (alarms(&h), h)).map(|(alarms, h)| (h.course, alarms)).collect()
     }
 
-    /// How far whole rows of now are from what it learned of calm times; `None` if too few features can be compared.
-    pub fn drift(&self, rows: &[f64]) -> Option<Drift> {
+    /// How far whole rows of now are from what it learned of calm times, and rows of what the workloads are `like` from those
+    /// of where it learned; `None` if too few features can be compared.
+    pub fn drift(&self, rows: &[f64], like: &[f64]) -> Option<Drift> {
         let names = self.learner.columns();
-        let (moved, compared) = drifted(&self.background, rows, names.len(), DRIFT.0, DRIFT.1);
+        let (moved, compared) = drifted(&self.background, rows, names.len(), DRIFT.0, |_| DRIFT.1);
+        let (unlike, sizes) = self.habitat.moved(like);
         (compared * 2 >= names.len()).then(|| Drift {
             features: compared,
             drifted: moved.into_iter().map(|at| Arc::from(names[at].as_str())).collect(),
             rows: rows.len() / names.len().max(1),
+            moved: unlike.into_iter().map(|at| Arc::from(habitat::NAMES[at])).collect(),
+            compared: sizes,
         })
     }
 

@@ -5,9 +5,9 @@ use crate::report::Report;
 use kansole::analyze::failure::course::{ALL, courses, walk};
 use kansole::analyze::failure::habitat;
 use kansole::analyze::failure::learner::LEARNERS;
-use kansole::analyze::failure::score::{Score, warned};
+use kansole::analyze::failure::score::{Score, bursts, warned};
 use kansole::analyze::failure::training::{Trained, learn};
-use kansole::model::failure::{Drift, Past, PatternKind, STEPS};
+use kansole::model::failure::{Drift, HORIZON, Past, PatternKind, STEPS};
 use lessons::{Session, Use};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ pub mod session;
 /// are for development.
 pub const TAUGHT: std::ops::Range<u64> = 1..9;
 #[allow(missing_docs)]
-pub const EXAMINED: std::ops::Range<u64> = 101..103;
+pub const EXAMINED: std::ops::Range<u64> = 102..105;
 
 fn seeds() -> std::ops::Range<u64> {
     let Ok(wanted) = std::env::var("KANSOLE_EXAMINED") else { return EXAMINED };
@@ -73,6 +73,8 @@ pub struct Found {
     /// Episodes that began [`BLIND`] or more after that deed, and how many of these each of [`SPEAKERS`] foresaw.
     seen: usize,
     seen_by: [usize; 2],
+    /// What the model cried for nothing: of whom, and how bad it became within the time of an alarm.
+    wrong: Vec<String>,
 }
 
 /// Teaches a model and examines it; where none may speak, the rules are examined alone.
@@ -195,6 +197,7 @@ impl Found {
         self.after.extend(&more.after);
         self.seen += more.seen;
         self.seen_by.iter_mut().zip(more.seen_by).for_each(|(sum, more)| *sum += more);
+        self.wrong.extend(more.wrong.iter().cloned());
     }
 }
 
@@ -211,6 +214,13 @@ pub fn examine(past: &Past, session: &Session, trained: Option<&Trained>) -> Fou
         found.scores[0].add(&score(&by_rules));
         found.scores[1].add(&score(model));
         let first = (past.from - session.start).as_seconds_f64() - session.cause;
+        let ahead = (HORIZON.num_seconds() / i64::from(course.step.max(1))) as usize;
+        for burst in bursts(&course.states, model, course.step).into_iter().filter(|b| !b.right) {
+            let came = course.states[burst.first..].iter().take(ahead).flatten().max();
+            let after = first + (burst.first + STEPS - 1) as f64 * f64::from(course.step);
+            let came = came.map_or("not measured", |s| s.word());
+            found.wrong.push(format!("{} {after:.0} s after the cause, which became {came}", course.key.name));
+        }
         for (speaker, alarms) in [&by_rules, model].into_iter().enumerate() {
             for (begin, lead) in warned(&course.states, alarms, course.step) {
                 let after = first + (begin + STEPS - 1) as f64 * f64::from(course.step);
@@ -250,6 +260,9 @@ fn tell(report: &mut Report, by_name: &BTreeMap<&'static str, (Session, Found)>)
             let after = kansole::analyze::failure::trend::median(found.after.iter().copied().filter(|s| *s >= 0.0));
             let after = after.map_or(String::new(), |s| format!("; from cause to failure {s:.0} s"));
             report.told(&format!("failure: {name}"), words(&found.scores) + &after);
+            for wrong in &found.wrong {
+                report.told(&format!("failure: {name}, cried for nothing"), wrong.as_str());
+            }
             sum.add(found);
             if session.foreseeable {
                 foreseeable.add(found);

@@ -282,7 +282,10 @@ impl std::fmt::Display for NotTrained {
             }
             Self::Elsewhere { moved, compared } => {
                 let (count, names) = (moved.len(), moved.join(", "));
-                write!(f, "another cluster than it learned in, by {count} of {compared} sizes and speeds ({names}): it is to be trained again")
+                write!(
+                    f,
+                    "another cluster than it learned in, by {count} of {compared} sizes and speeds ({names}): it is to be trained again"
+                )
             }
             Self::Short { have, need } => write!(f, "{have} of {need} steps are measured"),
         }

@@ -95,10 +95,7 @@ impl Habitat {
         };
         let every = (all.len() / NAMES.len()).div_ceil(KEPT).max(1);
         let kept = all.chunks_exact(NAMES.len()).step_by(every).flatten();
-        Self {
-            rows: kept.map(|v| v.is_finite().then_some(*v)).collect(),
-            usual: (0..NAMES.len()).map(usual).collect(),
-        }
+        Self { rows: kept.map(|v| v.is_finite().then_some(*v)).collect(), usual: (0..NAMES.len()).map(usual).collect() }
     }
 
     /// Whether a file held one that can be used.

@@ -4,11 +4,11 @@
 //! fullest container) has no past there: the watch keeps it from the first round on.
 
 use super::course::{MEASURED, Moment};
-use super::{habitat, rules};
 use super::scene::{Around, Scene};
 use super::sight::Sight;
 use super::training::Trained;
 use super::window::Window;
+use super::{habitat, rules};
 use crate::model::bounds::Bounds;
 use crate::model::cluster::Workload;
 use crate::model::failure::{Call, Drift, FACTS, Fact, FailureOutlook, NotTrained, TimeToFailure};
@@ -58,7 +58,15 @@ struct Facts {
 impl FailureWatch {
     /// A watch with a model, or with the reason why there is none.
     pub fn new(model: Result<Trained, NotTrained>) -> Self {
-        Self { model, facts: HashMap::new(), seen: VecDeque::new(), like: VecDeque::new(), kept_at: None, noted: 0, drift: None }
+        Self {
+            model,
+            facts: HashMap::new(),
+            seen: VecDeque::new(),
+            like: VecDeque::new(),
+            kept_at: None,
+            noted: 0,
+            drift: None,
+        }
     }
 
     /// Takes another model.

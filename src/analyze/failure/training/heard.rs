@@ -5,6 +5,7 @@ use super::super::learner::{Learner, Model};
 use super::super::score::Score;
 use super::{CHOSEN, right, sum, worth};
 use crate::model::failure::{Past, State};
+use std::cmp::Ordering;
 
 /// How one workload went, and what a model said.
 pub(super) struct Heard {
@@ -60,17 +61,21 @@ pub(super) fn trusted(heard: &[Heard]) -> [bool; 4] {
     })
 }
 
-/// The threshold that foresees most among those whose alarms, with those of the trusted rules, are right often enough;
-/// where there is none, the one that is right most often. Of equals the highest: what comes later is strange to it.
+/// A threshold whose alarms, with those of the trusted rules, are right often enough. Of those the highest that foresees no
+/// fewer episodes than the best one less a standard error of that share (the rule of Breiman et al. 1984, section 3.4.3): one or
+/// two more out of some dozens are luck, and a careful threshold holds longer. Where none is right often enough, the one that is
+/// right most often.
 pub(super) fn calibrate(heard: &[Heard], trusted: [bool; 4]) -> f64 {
-    let mut best: Option<((bool, f64, f64), f64)> = None;
-    for threshold in (2..=38).map(|i| f64::from(i) * 0.025) {
-        let worth = worth(&scored(heard, threshold, trusted), CHOSEN);
-        if best.as_ref().is_none_or(|(w, ..)| worth >= *w) {
-            best = Some((worth, threshold));
-        }
-    }
-    best.map_or(1.0, |(_, threshold)| threshold)
+    let all: Vec<(f64, Score)> = (2..=38)
+        .map(|i| f64::from(i) * 0.025)
+        .map(|threshold| (threshold, scored(heard, threshold, trusted)))
+        .collect();
+    let better = |a: &Score, b: &Score| worth(a, CHOSEN).partial_cmp(&worth(b, CHOSEN)).unwrap_or(Ordering::Equal);
+    let Some((threshold, best)) = all.iter().max_by(|a, b| better(&a.1, &b.1)) else { return 1.0 };
+    let recall = best.recall().unwrap_or(0.0);
+    let least = recall - (recall * (1.0 - recall) / best.episodes.max(1) as f64).sqrt();
+    let as_good = |s: &Score| right(s, CHOSEN) && s.recall().is_some_and(|r| r >= least);
+    all.iter().rev().find(|(_, s)| as_good(s)).map_or(*threshold, |(threshold, _)| *threshold)
 }
 
 /// What the alarms of a threshold, with those of the trusted rules, come to.

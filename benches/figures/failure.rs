@@ -3,10 +3,11 @@
 
 use crate::report::Report;
 use kansole::analyze::failure::course::{ALL, courses, walk};
+use kansole::analyze::failure::habitat;
 use kansole::analyze::failure::learner::LEARNERS;
-use kansole::analyze::failure::score::{Score, warned};
+use kansole::analyze::failure::score::{Score, bursts, warned};
 use kansole::analyze::failure::training::{Trained, learn};
-use kansole::model::failure::{Drift, Past, PatternKind, STEPS};
+use kansole::model::failure::{Drift, HORIZON, Past, PatternKind, STEPS};
 use lessons::{Session, Use};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,7 +21,7 @@ pub mod session;
 /// are for development.
 pub const TAUGHT: std::ops::Range<u64> = 1..9;
 #[allow(missing_docs)]
-pub const EXAMINED: std::ops::Range<u64> = 101..103;
+pub const EXAMINED: std::ops::Range<u64> = 102..105;
 
 fn seeds() -> std::ops::Range<u64> {
     let Ok(wanted) = std::env::var("KANSOLE_EXAMINED") else { return EXAMINED };
@@ -72,6 +73,8 @@ pub struct Found {
     /// Episodes that began [`BLIND`] or more after that deed, and how many of these each of [`SPEAKERS`] foresaw.
     seen: usize,
     seen_by: [usize; 2],
+    /// What the model cried for nothing: of whom, and how bad it became within the time of an alarm.
+    wrong: Vec<String>,
 }
 
 /// Teaches a model and examines it; where none may speak, the rules are examined alone.
@@ -109,29 +112,41 @@ const LOOKS: usize = 600;
 
 /// Whether a model sees that a cluster is not the one that it learned (A10), and does not say so of calm days of its own.
 fn strange(report: &mut Report, trained: &Trained, exam: &[(Past, Session)]) {
-    let share = |past: &Past| {
-        let (every, learner, mut rows) = (LOOKS / past.step.max(1) as usize, trained.learner(), Vec::new());
+    let drift = |past: &Past| {
+        let (every, learner) = (LOOKS / past.step.max(1) as usize, trained.learner());
+        let (mut rows, mut like) = (Vec::new(), Vec::new());
         walk(
             past,
             |_, at| at % every == 0,
-            |_, _, moment| rows.extend(moment.enough().then(|| learner.row(moment)).into_iter().flatten()),
+            |_, _, moment| {
+                rows.extend(moment.enough().then(|| learner.row(moment)).into_iter().flatten());
+                like.extend(habitat::row(moment.window, moment.sight.state).into_iter().flatten());
+            },
         );
-        trained.drift(&rows).map(|d| d.share())
+        trained.drift(&rows, &like)
     };
     let mut tell = |what: &str, limit: &str, pasts: Vec<&Past>, met: &dyn Fn(usize, usize) -> bool| {
-        let shares: Vec<f64> = pasts.into_iter().filter_map(share).collect();
-        let silent = shares.iter().filter(|s| **s > Drift::MOST).count();
-        let middle = kansole::analyze::failure::trend::median(shares.iter().copied()).unwrap_or(f64::NAN);
-        let said =
-            format!("silent in {silent} of {}, {:.0} % of the features moved (median)", shares.len(), middle * 100.0);
-        report.judged(&format!("failure: drift, {what}"), said, limit, met(silent, shares.len()));
+        let drifts: Vec<Drift> = pasts.into_iter().filter_map(drift).collect();
+        let silent = drifts.iter().filter(|d| d.silences().is_some()).count();
+        let median = |of: &dyn Fn(&Drift) -> f64| {
+            kansole::analyze::failure::trend::median(drifts.iter().map(of)).unwrap_or(f64::NAN)
+        };
+        let said = format!(
+            "silent in {silent} of {}; medians: {:.0} % of the features moved, {} of {} sizes and speeds",
+            drifts.len(),
+            median(&Drift::share) * 100.0,
+            median(&|d| d.moved.len() as f64),
+            median(&|d| d.compared as f64)
+        );
+        report.judged(&format!("failure: drift, {what}"), said, limit, met(silent, drifts.len()));
     };
     let calm = exam.iter().filter(|(_, s)| CALM.contains(&s.name)).map(|(past, _)| past).collect();
     tell("calm days", "silent in none", calm, &|silent, _| silent == 0);
     let other = recorded(lessons::strange(seeds()));
-    tell("another cluster", "silent in all", other.iter().map(|(past, _)| past).collect(), &|silent, all| {
-        silent == all
-    });
+    for name in lessons::STRANGE {
+        let pasts = other.iter().filter(|(_, s)| s.name == name).map(|(past, _)| past).collect();
+        tell(name, "silent in all", pasts, &|silent, all| silent == all);
+    }
 }
 
 /// Writes the model where `KANSOLE_TAUGHT` says.
@@ -182,6 +197,7 @@ impl Found {
         self.after.extend(&more.after);
         self.seen += more.seen;
         self.seen_by.iter_mut().zip(more.seen_by).for_each(|(sum, more)| *sum += more);
+        self.wrong.extend(more.wrong.iter().cloned());
     }
 }
 
@@ -198,6 +214,13 @@ pub fn examine(past: &Past, session: &Session, trained: Option<&Trained>) -> Fou
         found.scores[0].add(&score(&by_rules));
         found.scores[1].add(&score(model));
         let first = (past.from - session.start).as_seconds_f64() - session.cause;
+        let ahead = (HORIZON.num_seconds() / i64::from(course.step.max(1))) as usize;
+        for burst in bursts(&course.states, model, course.step).into_iter().filter(|b| !b.right) {
+            let came = course.states[burst.first..].iter().take(ahead).flatten().max();
+            let after = first + (burst.first + STEPS - 1) as f64 * f64::from(course.step);
+            let came = came.map_or("not measured", |s| s.word());
+            found.wrong.push(format!("{} {after:.0} s after the cause, which became {came}", course.key.name));
+        }
         for (speaker, alarms) in [&by_rules, model].into_iter().enumerate() {
             for (begin, lead) in warned(&course.states, alarms, course.step) {
                 let after = first + (begin + STEPS - 1) as f64 * f64::from(course.step);
@@ -237,6 +260,9 @@ fn tell(report: &mut Report, by_name: &BTreeMap<&'static str, (Session, Found)>)
             let after = kansole::analyze::failure::trend::median(found.after.iter().copied().filter(|s| *s >= 0.0));
             let after = after.map_or(String::new(), |s| format!("; from cause to failure {s:.0} s"));
             report.told(&format!("failure: {name}"), words(&found.scores) + &after);
+            for wrong in &found.wrong {
+                report.told(&format!("failure: {name}, cried for nothing"), wrong.as_str());
+            }
             sum.add(found);
             if session.foreseeable {
                 foreseeable.add(found);

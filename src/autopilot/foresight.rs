@@ -144,11 +144,13 @@ impl Foresight {
         let known = Arc::make_mut(&mut self.known);
         known.made = Some(now);
         known.all = found.into_iter().map(Arc::new).collect();
-        if let Some(card) = &mut known.card {
-            let silent = drift.as_ref().filter(|d| d.share() > Drift::MOST).map(|d| {
-                let text = NotTrained::Drifted { drifted: d.drifted.len(), features: d.features };
-                Arc::from(text.to_string())
-            });
+        self.judge(drift);
+    }
+
+    /// Writes down how far the model is from what it learned, and whether it is silent for it.
+    fn judge(&mut self, drift: Option<Drift>) {
+        if let Some(card) = &mut Arc::make_mut(&mut self.known).card {
+            let silent = drift.as_ref().and_then(Drift::silences).map(|why| Arc::from(why.to_string()));
             if (&card.drift, &card.silent) != (&drift, &silent) {
                 let card = Arc::make_mut(card);
                 (card.drift, card.silent) = (drift, silent);

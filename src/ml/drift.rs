@@ -50,9 +50,15 @@ fn kolmogorov(lambda: f64) -> f64 {
 
 /// Columns of `now` whose values come from elsewhere than those of `reference`, both whole rows of `columns` values: by
 /// the Kolmogorov-Smirnov test at the level `level`, corrected for the number of columns compared (Bonferroni), and by at
-/// least the distance `least`, for many samples make every little difference sure. With how many could be compared: those
-/// with at least [`FEW`] finite values on both sides.
-pub fn drifted(reference: &[f64], now: &[f64], columns: usize, level: f64, least: f64) -> (Vec<usize>, usize) {
+/// least the distance `least` of the column, for many samples make every little difference sure. With how many could be
+/// compared: those with at least [`FEW`] finite values on both sides.
+pub fn drifted(
+    reference: &[f64],
+    now: &[f64],
+    columns: usize,
+    level: f64,
+    least: impl Fn(usize) -> f64,
+) -> (Vec<usize>, usize) {
     let column =
         |rows: &[f64], at: usize| sorted(&rows.iter().skip(at).step_by(columns.max(1)).copied().collect::<Vec<_>>());
     let pairs = (0..columns).map(|at| (at, column(reference, at), column(now, at)));
@@ -61,7 +67,7 @@ pub fn drifted(reference: &[f64], now: &[f64], columns: usize, level: f64, least
         .filter_map(|(at, one, other)| Some((at, kolmogorov_smirnov(&one, &other)?)))
         .collect();
     let each = level / compared.len().max(1) as f64;
-    let far = compared.iter().filter(|(_, ks)| ks.p_value < each && ks.distance >= least);
+    let far = compared.iter().filter(|(at, ks)| ks.p_value < each && ks.distance >= least(*at));
     (far.map(|(at, _)| *at).collect(), compared.len())
 }
 
@@ -173,10 +179,10 @@ mod tests {
             (0..300).flat_map(|i| [value(i, 0), value(i, 1), value(i, 2), f64::NAN]).collect()
         };
         let reference = rows(1, [0.0; 3]);
-        assert_eq!(drifted(&reference, &rows(11, [0.0; 3]), 4, 0.01, 0.3), (vec![], 3));
-        assert_eq!(drifted(&reference, &rows(21, [0.0, 0.5, 0.2]), 4, 0.01, 0.3), (vec![1], 3));
-        assert_eq!(drifted(&reference, &rows(21, [0.0, 0.5, 0.2])[..4 * 19], 4, 0.01, 0.3), (vec![], 0), "too few");
-        assert_eq!(drifted(&[], &[], 0, 0.01, 0.3), (vec![], 0));
+        assert_eq!(drifted(&reference, &rows(11, [0.0; 3]), 4, 0.01, |_| 0.3), (vec![], 3));
+        assert_eq!(drifted(&reference, &rows(21, [0.0, 0.5, 0.2]), 4, 0.01, |_| 0.3), (vec![1], 3));
+        assert_eq!(drifted(&reference, &rows(21, [0.0, 0.5, 0.2])[..4 * 19], 4, 0.01, |_| 0.3), (vec![], 0), "too few");
+        assert_eq!(drifted(&[], &[], 0, 0.01, |_| 0.3), (vec![], 0));
     }
 
     #[test]

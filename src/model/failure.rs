@@ -251,6 +251,13 @@ pub enum NotTrained {
         /// Of so many.
         features: usize,
     },
+    /// The cluster is not like the one that it learned in.
+    Elsewhere {
+        /// Which of its sizes and speeds.
+        moved: Arc<[Arc<str>]>,
+        /// Of so many.
+        compared: usize,
+    },
     /// This workload was not measured long enough.
     Short {
         /// Steps there are.
@@ -272,6 +279,13 @@ impl std::fmt::Display for NotTrained {
             }
             Self::Drifted { drifted, features } => {
                 write!(f, "{drifted} of {features} features are not what it learned from: it is to be trained again")
+            }
+            Self::Elsewhere { moved, compared } => {
+                let (count, names) = (moved.len(), moved.join(", "));
+                write!(
+                    f,
+                    "another cluster than it learned in, by {count} of {compared} sizes and speeds ({names}): it is to be trained again"
+                )
             }
             Self::Short { have, need } => write!(f, "{have} of {need} steps are measured"),
         }
@@ -352,11 +366,27 @@ pub struct Drift {
     pub drifted: Vec<Arc<str>>,
     /// Rows of now.
     pub rows: usize,
+    /// Sizes and speeds of the workloads, in their own units, that are unlike those of the cluster that was learned from.
+    pub moved: Arc<[Arc<str>]>,
+    /// Of so many that could be compared.
+    pub compared: usize,
 }
 
 impl Drift {
     /// The share of drifted features above which a model is silenced.
     pub const MOST: f64 = 0.5;
+
+    /// The share of sizes and speeds from which on it is another cluster.
+    pub const ELSEWHERE: f64 = 0.5;
+
+    /// Why a model is silent; `None`: it may speak.
+    pub fn silences(&self) -> Option<NotTrained> {
+        if self.share() > Self::MOST {
+            return Some(NotTrained::Drifted { drifted: self.drifted.len(), features: self.features });
+        }
+        let elsewhere = self.compared > 0 && self.moved.len() as f64 >= Self::ELSEWHERE * self.compared as f64;
+        elsewhere.then(|| NotTrained::Elsewhere { moved: self.moved.clone(), compared: self.compared })
+    }
 
     /// Share of the features that drifted.
     pub fn share(&self) -> f64 {

@@ -63,6 +63,10 @@ pub const ALSO_TAUGHT: [(&str, bool); 6] = [
     ("gone-service", false),
 ];
 
+/// Taught after each round of the others: more customers than ever, whom the cluster can carry. Where every load that is taught
+/// ends in failure, load alone becomes a sign of it.
+pub const CARRIED: [(&str, bool); 2] = [("carried-load", false), ("carried-load-at-one-entrance", false)];
+
 /// Written scenarios of which nothing is taught.
 pub const UNTAUGHT: [(&str, bool); 5] = [
     ("leak-recommendations", true),
@@ -198,6 +202,16 @@ pub fn written(name: &str, seed: u64) -> String {
                 format!("for = \"25m\"\ndo = \"load\"\nentrance = \"{who}\"\nfactor = {factor:.2}\nramp = \"{ramp}s\"");
             step(&mut toml, begin, &deed);
         }
+        "carried-load" | "carried-load-at-one-entrance" => {
+            let who = dice.of(&["browse", "search", "cart", "checkout"]);
+            let entrance = if name == "carried-load" { String::new() } else { format!("entrance = \"{who}\"\n") };
+            let (factor, ramp) = (dice.between(2.0, 4.5), (dice.between(1.5, 8.0) * 60.0).round());
+            step(
+                &mut toml,
+                begin,
+                &format!("for = \"20m\"\ndo = \"load\"\n{entrance}factor = {factor:.2}\nramp = \"{ramp}s\""),
+            );
+        }
         "slowing-service" => {
             let who = dice.of(&["users-db", "cart", "checkout", "recommendations", "search", "cache"]);
             let (factor, ramp) = (dice.between(20.0, 200.0), (dice.between(4.0, 15.0) * 60.0).round());
@@ -232,6 +246,25 @@ pub fn written(name: &str, seed: u64) -> String {
             {
                 let factor = dice.between(3.0, 6.0);
                 step(&mut toml, 6.0, &format!("do = \"slow\"\nworkload = \"shop/{who}\"\nfactor = {factor:.1}"));
+            }
+        }
+        "other-sizes" => {
+            // The same names, and other programs behind them: what they take of memory and CPU, and how long they take, in other
+            // sizes, with limits to match. Nothing is wrong with any of them.
+            for who in ["cart", "checkout", "frontend", "payment", "recommendations", "search", "shipping"] {
+                let [memory, cost, latency] = [(2.0, 5.0), (2.0, 5.0), (2.0, 4.0)].map(|(a, b)| dice.between(a, b));
+                let deed = format!(
+                    "do = \"patch\"\nkind = \"Deployment\"\nname = \"shop/{who}\"\n\
+                     patch = \"spec: {{template: {{metadata: {{annotations: {{kansole.dev/memory: '{:.0}Mi', kansole.dev/cost: '{:.1}', \
+                     kansole.dev/latency: '{:.0}'}}}}, spec: {{containers: [{{name: {who}, resources: {{limits: {{memory: '{:.0}Mi', \
+                     cpu: '{:.0}m'}}}}}}]}}}}}}\"",
+                    60.0 * memory,
+                    4.0 * cost,
+                    15.0 * latency,
+                    400.0 * memory,
+                    1000.0 * cost
+                );
+                step(&mut toml, 6.0, &deed);
             }
         }
         "hungry-worker" => image(&mut toml, begin, "order-worker", "2.2.0"),
@@ -292,15 +325,26 @@ const EXAM_DAY: usize = 200;
 /// What is taught, one day after another: each scenario with each seed.
 pub fn taught(seeds: std::ops::Range<u64>) -> Vec<Session> {
     let kinds = || TAUGHT.into_iter().chain(ALSO_TAUGHT);
+    let round = kinds().count();
+    let rounds = seeds.clone().enumerate();
+    let carried = rounds.flat_map(|(at, seed)| {
+        // In the nights between two rounds, so that whatever is cut off at the end has its share of both.
+        CARRIED.into_iter().enumerate().map(move |(i, t)| {
+            let more = session(t, Use::Taught, seed * 100 + 50_000 + i as u64, (at + 1) * round - 1);
+            Session { start: more.start + TimeDelta::hours(10 + 2 * i as i64), ..more }
+        })
+    });
     let all = seeds.flat_map(|seed| kinds().map(move |t| (t, seed * 100)));
-    all.enumerate().map(|(i, (t, seed))| session(t, Use::Taught, seed + i as u64, i)).collect()
+    all.enumerate().map(|(i, (t, seed))| session(t, Use::Taught, seed + i as u64, i)).chain(carried).collect()
 }
 
-/// Clusters that are unlike the one that was taught: a model has to see that, and to be silent.
+/// Clusters that are unlike the one that was taught: in what is asked of them and how slow they are, and in their sizes.
+pub const STRANGE: [&str; 2] = ["another-cluster", "other-sizes"];
+
+/// A model has to see that, and to be silent.
 pub fn strange(seeds: std::ops::Range<u64>) -> Vec<Session> {
-    let all = seeds.enumerate();
-    all.map(|(i, seed)| session(("another-cluster", false), Use::HeldOut, seed * 1000 + 999, EXAM_DAY - 1 - i))
-        .collect()
+    let all = seeds.flat_map(|seed| STRANGE.map(|name| (name, seed))).enumerate();
+    all.map(|(i, (name, seed))| session((name, false), Use::HeldOut, seed * 1000 + 999, EXAM_DAY - 1 - i)).collect()
 }
 
 /// What is examined: seeds that were never taught, and scenarios of which nothing was.

@@ -12,8 +12,8 @@ use crate::model::series::Signal;
 #[derive(Debug, Clone, Copy)]
 pub struct Lstm;
 
-/// An epoch of this many takes about half a minute on one core.
-const MOST: usize = 12_000;
+/// An epoch of this many takes about twenty seconds on one core.
+const MOST: usize = 8_000;
 
 const SIGNALS: usize = Signal::ALL.len();
 

@@ -4,11 +4,12 @@
 //! levels against limits and against its own past, and robust [`trend`]s; a [`scene`] adds who calls whom. Four known
 //! patterns are told by [`rules`], which always speak. A [`learner`] learns the worst [`state`] of the next five minutes
 //! from labelled pasts ([`course`], with the faults that were [`found`]); it speaks only if it was better than the rules on
-//! time it had not seen ([`training`], by the counts of [`score`]). [`watch`] does all of it live.
+//! time it had not seen ([`training`], by the counts of [`score`]), and only in a cluster like the one that it knows ([`habitat`]). [`watch`] does all of it live.
 
 pub mod course;
 pub mod features;
 pub mod found;
+pub mod habitat;
 pub mod learner;
 mod lstm;
 pub mod rules;

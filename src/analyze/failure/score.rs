@@ -60,32 +60,48 @@ impl Score {
 
     /// Judges the alarms of one workload against its states, step by step; `step` in seconds.
     pub fn of(states: &[Option<State>], alarms: &[bool], step: u32) -> Self {
-        let slots = |span: TimeDelta| (span.num_seconds() / i64::from(step.max(1))).max(1) as usize;
-        let (calm, horizon) = (slots(CALM), slots(HORIZON));
-        let episodes = episodes(states, calm);
-        let inside = |slot: usize| episodes.iter().any(|(from, to)| (*from..=*to).contains(&slot));
-        let counted: Vec<usize> = (0..alarms.len().min(states.len())).filter(|s| alarms[*s] && !inside(*s)).collect();
         let warned = warned(states, alarms, step);
-        let known: Vec<usize> = warned.iter().map(|(begin, _)| *begin).collect();
         let leads = warned.iter().filter_map(|(_, lead)| *lead).collect();
-        let mut score = Self { episodes: known.len(), leads, ..Self::default() };
-        let mut at = 0;
-        while at < counted.len() {
-            let first = counted[at];
-            let mut last = first;
-            while at < counted.len() && counted[at] - last < calm && counted[at] - first < horizon {
-                last = counted[at];
-                at += 1;
-            }
-            let hit = known.iter().any(|begin| *begin > first && *begin - last.min(*begin) <= horizon && last < *begin);
-            // Right ones too: who counted only those would call every alarm near the end right.
-            if last + horizon < states.len() {
-                score.bursts += 1;
-                score.hits += usize::from(hit);
-            }
-        }
-        score
+        let bursts = bursts(states, alarms, step);
+        let hits = bursts.iter().filter(|b| b.right).count();
+        Self { episodes: warned.len(), leads, bursts: bursts.len(), hits }
     }
+}
+
+/// Alarms that are counted as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Burst {
+    /// Its first and last step.
+    pub first: usize,
+    #[allow(missing_docs)]
+    pub last: usize,
+    /// Whether an episode came.
+    pub right: bool,
+}
+
+/// The bursts that count, in order.
+pub fn bursts(states: &[Option<State>], alarms: &[bool], step: u32) -> Vec<Burst> {
+    let slots = |span: TimeDelta| (span.num_seconds() / i64::from(step.max(1))).max(1) as usize;
+    let (calm, horizon) = (slots(CALM), slots(HORIZON));
+    let episodes = episodes(states, calm);
+    let inside = |slot: usize| episodes.iter().any(|(from, to)| (*from..=*to).contains(&slot));
+    let counted: Vec<usize> = (0..alarms.len().min(states.len())).filter(|s| alarms[*s] && !inside(*s)).collect();
+    let known: Vec<usize> = episodes.iter().map(|(begin, _)| *begin).filter(|begin| *begin > 0).collect();
+    let (mut all, mut at) = (Vec::new(), 0);
+    while at < counted.len() {
+        let first = counted[at];
+        let mut last = first;
+        while at < counted.len() && counted[at] - last < calm && counted[at] - first < horizon {
+            last = counted[at];
+            at += 1;
+        }
+        let right = known.iter().any(|begin| *begin > first && *begin - last.min(*begin) <= horizon && last < *begin);
+        // Right ones too: who counted only those would call every alarm near the end right.
+        if last + horizon < states.len() {
+            all.push(Burst { first, last, right });
+        }
+    }
+    all
 }
 
 /// The first step of each episode that counts, and the seconds of warning where it was foreseen.

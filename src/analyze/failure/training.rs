@@ -1,23 +1,27 @@
 //! Learns from labelled pasts, and decides who may speak.
 //!
-//! Pasts are split by time: the last quarter is only examined. There the rules whose alarms are right nine times in ten are
-//! trusted, and each learner gets the threshold that foresees most episodes (as `score` counts them) while its alarms, with
-//! theirs, are right that often. The best learner is kept, and only if it beats the rules. What is
-//! kept is what was examined: it is not fitted again to everything.
+//! Pasts are split by time. A learner learns from the first half. On the quarter after it the rules whose alarms are right
+//! are trusted, and the threshold is chosen that foresees most episodes (as `score` counts them) while its alarms, with theirs,
+//! are right more often than is asked of them later: what was chosen looks better where it was chosen. Then it is examined on the
+//! last quarter, by which nothing was chosen. The best learner is kept, and only if it beats the rules. What is kept is what
+//! was examined: it is not fitted again to everything, because a threshold holds for the model that it was chosen for.
 
-use super::course::{ALL, Course, Moment, any, blank, came, label, moments, note, raised, states, walk};
+use super::course::{ALL, Course, Moment, any, came, moments, raised, states, walk};
+use super::habitat::{self, Habitat};
 use super::learner::{Learner, Model, Overseer};
 use super::score::Score;
 use crate::ml::drift::drifted;
 use crate::ml::random::Random;
 use crate::model::failure::{Drift, Foreseen, Moved, NotTrained, Past, STEPS, State};
+use heard::{Heard, calibrate, failure, hear, scored, trusted};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Share of the alarms that must be right.
+/// Share of the alarms that must be right on the last quarter, and on the one before it, on which the threshold is chosen.
 pub const PRECISION: f64 = 0.9;
+const CHOSEN: f64 = 0.95;
 
-/// Fewest episodes to learn from, and to be examined on.
+/// Fewest episodes to learn from, and to choose and to be examined on.
 const EPISODES: [usize; 2] = [8, 4];
 
 /// Of steps after which nothing happens, one in so many is learned from: they are nearly all there is.
@@ -47,6 +51,8 @@ pub struct Trained {
     /// Seconds between the steps it was trained on.
     pub step: u32,
     background: Vec<f64>,
+    /// The cluster in which it learned.
+    habitat: Habitat,
 }
 
 impl std::fmt::Debug for dyn Learner {
@@ -70,6 +76,70 @@ pub struct Examined {
     pub rivals: Vec<(&'static str, Score)>,
 }
 
+/// Pasts in the order of time: what is learned from first, what is chosen on, and what is examined.
+struct Times {
+    parts: Vec<Past>,
+    /// How each workload was, in each of the parts.
+    labels: Vec<Labels>,
+    /// The first that is chosen on, and the first that is examined.
+    choice: usize,
+    exam: usize,
+    step: u32,
+}
+
+/// States by record and moment.
+type Labels = Vec<Vec<Option<State>>>;
+
+impl Times {
+    fn new(pasts: &[Past]) -> Result<Self, String> {
+        let step = pasts.first().map_or(0, |p| p.step);
+        if pasts.iter().any(|p| p.step != step) {
+            return Err("its pasts have different steps between samples".to_owned());
+        }
+        let parts = parts(pasts);
+        let labels: Vec<Labels> = parts.iter().map(states).collect();
+        let quarter = parts.len() / 4;
+        let (choice, exam) = (parts.len() - 2 * quarter, parts.len() - quarter);
+        let episodes = |from: usize, to: usize| -> usize {
+            labels[from..to].iter().flatten().map(|s| Score::of(s, &[], step).episodes).sum()
+        };
+        let found = [episodes(0, choice), episodes(choice, exam), episodes(exam, parts.len())];
+        if found[0] < EPISODES[0] || found[1..].iter().any(|n| *n < EPISODES[1]) {
+            return Err(format!(
+                "{} failures to learn from, {} to choose on and {} to be examined on; at least {}, {least} and {least} are needed",
+                found[0],
+                found[1],
+                found[2],
+                EPISODES[0],
+                least = EPISODES[1]
+            ));
+        }
+        Ok(Self { parts, labels, choice, exam, step })
+    }
+
+    /// What a learner makes of it.
+    fn examine(
+        &self,
+        learner: &'static dyn Learner,
+        seed: u64,
+        overseer: &dyn Overseer,
+    ) -> Result<(Trained, Examined), String> {
+        let (rows, came) = examples(&self.parts[..self.choice], &self.labels[..self.choice], learner, seed);
+        let model = learner.fit(&rows, &came, seed, overseer)?;
+        let hear = |parts: &[Past]| -> Vec<Heard> { parts.iter().flat_map(|p| hear(p, learner, &*model)).collect() };
+        let chosen = hear(&self.parts[self.choice..self.exam]);
+        let trusted = trusted(&chosen);
+        let threshold = calibrate(&chosen, trusted);
+        let heard = hear(&self.parts[self.exam..]);
+        let rules = sum(heard.iter().map(|h| Score::of(&h.course.states, &h.course.alarms(ALL), self.step)));
+        let score = scored(&heard, threshold, trusted);
+        let found = Examined { kind: learner.kind(), model: score, rules, rows: came.len(), rivals: Vec::new() };
+        let background = calm(&rows, &came, learner.columns().len());
+        let habitat = Habitat::of(&self.parts[..self.choice]);
+        Ok((Trained { learner, model, threshold, trusted, step: self.step, background, habitat }, found))
+    }
+}
+
 /// Lets learners compete on pasts. The error says why nothing may speak.
 pub fn learn(
     pasts: &[Past],
@@ -77,41 +147,19 @@ pub fn learn(
     seed: u64,
     overseer: &dyn Overseer,
 ) -> Result<(Trained, Examined), NotTrained> {
-    let step = pasts.first().map_or(0, |p| p.step);
     let nothing = |need: &str| NotTrained::Nothing { need: need.into() };
-    if pasts.iter().any(|p| p.step != step) {
-        return Err(nothing("its pasts have different steps between samples"));
-    }
-    let mut parts = parts(pasts);
-    let exam = parts.split_off(parts.len() - parts.len() / 4);
+    let times = Times::new(pasts).map_err(|e| nothing(&e))?;
     let mut best: Option<(Trained, Examined)> = None;
     let mut rivals = Vec::new();
-    let labels: Vec<Vec<Vec<Option<State>>>> = parts.iter().map(states).collect();
     for &learner in learners {
         if overseer.cancel().load(Ordering::Relaxed) {
             return Err(nothing("training was cancelled"));
         }
-        let seen: usize = labels.iter().flatten().map(|s| Score::of(s, &[], step).episodes).sum();
-        let beyond: usize = exam.iter().flat_map(states).map(|s| Score::of(&s, &[], step).episodes).sum();
-        if seen < EPISODES[0] || beyond < EPISODES[1] {
-            let need = format!(
-                "{seen} failures to learn from and {beyond} to be examined on; at least {} and {} are needed",
-                EPISODES[0], EPISODES[1]
-            );
-            return Err(nothing(&need));
-        }
-        let (rows, came) = examples(&parts, &labels, learner, seed);
-        let model = learner.fit(&rows, &came, seed, overseer).map_err(|e| nothing(&e))?;
-        let heard: Vec<Heard> = exam.iter().flat_map(|past| hear(past, learner, &*model)).collect();
-        let rules = sum(heard.iter().map(|h| Score::of(&h.course.states, &h.course.alarms(ALL), step)));
-        let trusted = trusted(&heard);
-        let (threshold, score) = calibrate(&heard, trusted);
-        let background = calm(&rows, &came, learner.columns().len());
-        let found = Examined { kind: learner.kind(), model: score, rules, rows: came.len(), rivals: Vec::new() };
+        let (trained, found) = times.examine(learner, seed, overseer).map_err(|e| nothing(&e))?;
         tracing::info!("{} on its back-test: {:?}, the rules: {:?}", found.kind, found.model, found.rules);
-        if best.as_ref().is_none_or(|(_, b)| worth(&found.model) > worth(&b.model)) {
+        if best.as_ref().is_none_or(|(_, b)| worth(&found.model, PRECISION) > worth(&b.model, PRECISION)) {
             rivals.extend(best.take().map(|(_, beaten)| (beaten.kind, beaten.model)));
-            best = Some((Trained { learner, model, threshold, trusted, step, background }, found));
+            best = Some((trained, found));
         } else {
             rivals.push((found.kind, found.model));
         }
@@ -119,7 +167,7 @@ pub fn learn(
     let (trained, mut found) = best.ok_or_else(|| nothing("there is no learner"))?;
     found.rivals = rivals;
     let score = &found.model;
-    if !right(score) {
+    if !right(score, PRECISION) {
         let need = format!(
             "{} of its {} alarms were right on its back-test; {:.0} % must be, and at least {}",
             score.hits,
@@ -135,18 +183,18 @@ pub fn learn(
     Ok((trained, found))
 }
 
-/// What makes one better than another: who may speak comes first, then the most foreseen at a precision that was agreed on, not
-/// the best mean of both (that gave up one episode in ten for alarms that were right without exception); who may not
-/// speak is judged by how often he was right.
-fn worth(score: &Score) -> (bool, f64, f64) {
+/// What makes one better than another: who is right as often as is `asked` comes first, then the most foreseen at a precision that
+/// was agreed on, not the best mean of both (that gave up one episode in ten for alarms that were right without exception); who
+/// is not is judged by how often he was right.
+fn worth(score: &Score, asked: f64) -> (bool, f64, f64) {
     let (precision, recall) = (score.precision().unwrap_or(0.0), score.recall().unwrap_or(0.0));
     // One lucky alarm is right every time.
-    if right(score) { (true, recall, precision) } else { (false, precision, recall) }
+    if right(score, asked) { (true, recall, precision) } else { (false, precision, recall) }
 }
 
 /// Whether enough alarms were right, and a large enough share.
-fn right(score: &Score) -> bool {
-    score.hits >= EPISODES[1] && score.precision().is_some_and(|p| p >= PRECISION)
+fn right(score: &Score, asked: f64) -> bool {
+    score.hits >= EPISODES[1] && score.precision().is_some_and(|p| p >= asked)
 }
 
 /// Pasts in the order of time; few long ones are cut, so that there is a last quarter.
@@ -194,12 +242,7 @@ pub fn total<'a>(courses: impl IntoIterator<Item = &'a Course>) -> Score {
 
 /// Rows and what came of them: of each state at most so many as [`shares`] allows, drawn by the seed. What is not drawn is
 /// not looked at, so that a large cluster takes no more memory, and little more time, than a small one.
-fn examples(
-    parts: &[Past],
-    labels: &[Vec<Vec<Option<State>>>],
-    learner: &dyn Learner,
-    seed: u64,
-) -> (Vec<f64>, Vec<State>) {
+fn examples(parts: &[Past], labels: &[Labels], learner: &dyn Learner, seed: u64) -> (Vec<f64>, Vec<State>) {
     let came = |part: usize, record: usize, at: usize| came(&labels[part][record], parts[part].step, at);
     let mut counts = [0usize; 4];
     for (part, past) in parts.iter().enumerate() {
@@ -244,81 +287,6 @@ fn calm(rows: &[f64], states: &[State], columns: usize) -> Vec<f64> {
     calm.into_iter().step_by(every).take(BACKGROUND).flatten().copied().collect()
 }
 
-/// How one workload went, and what a model said.
-struct Heard {
-    course: Course,
-    /// Probability of failure, moment by moment; NaN where nothing was to be seen.
-    said: Vec<f64>,
-}
-
-/// Rows that a model is asked about at once.
-const ASKED: usize = 1024;
-
-/// What a model says in a past. Rows are given up as soon as it answered.
-fn hear(past: &Past, learner: &dyn Learner, model: &dyn Model) -> Vec<Heard> {
-    let mut all: Vec<Heard> = blank(past).into_iter().map(|course| Heard { course, said: Vec::new() }).collect();
-    let (mut rows, mut places) = (Vec::new(), Vec::new());
-    let answer = |rows: &mut Vec<f64>, places: &mut Vec<(usize, usize)>, all: &mut Vec<Heard>| {
-        for ((record, at), p) in places.drain(..).zip(model.probabilities(rows)) {
-            all[record].said[at] = failure(p);
-        }
-        rows.clear();
-    };
-    walk(
-        past,
-        |_, _| true,
-        |record, _, moment| {
-            let heard = &mut all[record];
-            note(&mut heard.course, moment);
-            heard.said.push(f64::NAN);
-            if moment.enough() {
-                rows.extend(learner.row(moment));
-                places.push((record, heard.said.len() - 1));
-            }
-            if places.len() >= ASKED {
-                answer(&mut rows, &mut places, &mut all);
-            }
-        },
-    );
-    answer(&mut rows, &mut places, &mut all);
-    label(all.iter_mut().map(|heard| &mut heard.course), past);
-    all
-}
-
-fn failure(p: [f64; 4]) -> f64 {
-    p[State::Unhealthy as usize] + p[State::Critical as usize]
-}
-
-/// The rules whose alarms were right often enough, and often: they need nobody's leave.
-fn trusted(heard: &[Heard]) -> [bool; 4] {
-    std::array::from_fn(|rule| {
-        let only: [bool; 4] = std::array::from_fn(|other| other == rule);
-        right(&sum(heard.iter().map(|h| Score::of(&h.course.states, &h.course.alarms(only), h.course.step))))
-    })
-}
-
-/// The threshold that foresees most among those whose alarms, with those of the trusted rules, are right often enough;
-/// where there is none, the one that is right most often. With what it scored.
-fn calibrate(heard: &[Heard], trusted: [bool; 4]) -> (f64, Score) {
-    let mut best: Option<((bool, f64, f64), f64, Score)> = None;
-    for threshold in (2..=38).map(|i| f64::from(i) * 0.025) {
-        let score =
-            sum(heard.iter().map(|h| Score::of(&h.course.states, &h.alarms(threshold, trusted), h.course.step)));
-        let worth = worth(&score);
-        if best.as_ref().is_none_or(|(w, ..)| worth > *w) {
-            best = Some((worth, threshold, score));
-        }
-    }
-    best.map_or((1.0, Score::default()), |(_, threshold, score)| (threshold, score))
-}
-
-impl Heard {
-    /// Whether an alarm is raised, moment by moment.
-    fn alarms(&self, threshold: f64, trusted: [bool; 4]) -> Vec<bool> {
-        self.said.iter().zip(&self.course.raised).map(|(p, raised)| *p >= threshold || any(*raised, trusted)).collect()
-    }
-}
-
 impl Trained {
     /// What can read its bytes.
     pub fn kind(&self) -> &'static str {
@@ -337,14 +305,18 @@ impl Trained {
         heard.into_iter().map(|h| (alarms(&h), h)).map(|(alarms, h)| (h.course, alarms)).collect()
     }
 
-    /// How far whole rows of now are from what it learned of calm times; `None` if too few features can be compared.
-    pub fn drift(&self, rows: &[f64]) -> Option<Drift> {
+    /// How far whole rows of now are from what it learned of calm times, and rows of what the workloads are `like` from those
+    /// of where it learned; `None` if too few features can be compared.
+    pub fn drift(&self, rows: &[f64], like: &[f64]) -> Option<Drift> {
         let names = self.learner.columns();
-        let (moved, compared) = drifted(&self.background, rows, names.len(), DRIFT.0, DRIFT.1);
+        let (moved, compared) = drifted(&self.background, rows, names.len(), DRIFT.0, |_| DRIFT.1);
+        let (unlike, sizes) = self.habitat.moved(like);
         (compared * 2 >= names.len()).then(|| Drift {
             features: compared,
             drifted: moved.into_iter().map(|at| Arc::from(names[at].as_str())).collect(),
             rows: rows.len() / names.len().max(1),
+            moved: unlike.into_iter().map(|at| Arc::from(habitat::NAMES[at])).collect(),
+            compared: sizes,
         })
     }
 
@@ -379,5 +351,6 @@ impl Trained {
 }
 
 pub mod file;
+mod heard;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -4,11 +4,11 @@
 //! fullest container) has no past there: the watch keeps it from the first round on.
 
 use super::course::{MEASURED, Moment};
-use super::rules;
 use super::scene::{Around, Scene};
 use super::sight::Sight;
 use super::training::Trained;
 use super::window::Window;
+use super::{habitat, rules};
 use crate::model::bounds::Bounds;
 use crate::model::cluster::Workload;
 use crate::model::failure::{Call, Drift, FACTS, Fact, FailureOutlook, NotTrained, TimeToFailure};
@@ -40,6 +40,8 @@ pub struct FailureWatch {
     facts: HashMap<WorkloadKey, Facts>,
     /// What the model saw lately, oldest first; when that was kept last, and how often.
     seen: VecDeque<Vec<f64>>,
+    /// What the healthy workloads were like at the same times.
+    like: VecDeque<Vec<f64>>,
     kept_at: Option<Timestamp>,
     noted: usize,
     drift: Option<Drift>,
@@ -56,13 +58,21 @@ struct Facts {
 impl FailureWatch {
     /// A watch with a model, or with the reason why there is none.
     pub fn new(model: Result<Trained, NotTrained>) -> Self {
-        Self { model, facts: HashMap::new(), seen: VecDeque::new(), kept_at: None, noted: 0, drift: None }
+        Self {
+            model,
+            facts: HashMap::new(),
+            seen: VecDeque::new(),
+            like: VecDeque::new(),
+            kept_at: None,
+            noted: 0,
+            drift: None,
+        }
     }
 
     /// Takes another model.
     pub fn adopt(&mut self, model: Result<Trained, NotTrained>) {
         self.model = model;
-        (self.seen, self.noted, self.drift) = (VecDeque::new(), 0, None);
+        (self.seen, self.like, self.noted, self.drift) = (VecDeque::new(), VecDeque::new(), 0, None);
     }
 
     /// How far what was seen lately is from what the model learned; `None`: there is no model, or too little was seen.
@@ -84,12 +94,14 @@ impl FailureWatch {
             let patterns = rules::patterns(sight, &around, now);
             learner.row(&Moment { window: &windows[key], sight, around: &around, patterns: &patterns })
         };
+        self.like.extend(whole.clone().filter_map(|(key, sight)| habitat::row(&windows[key], sight.state)));
         self.seen.extend(whole.map(|(key, sight)| row(key, sight)));
-        let beyond = self.seen.len().saturating_sub(SEEN);
-        self.seen.drain(..beyond);
+        for kept in [&mut self.seen, &mut self.like] {
+            kept.drain(..kept.len().saturating_sub(SEEN));
+        }
         if self.noted >= TIMES {
-            let rows: Vec<f64> = self.seen.iter().flatten().copied().collect();
-            self.drift = trained.drift(&rows);
+            let rows = |kept: &VecDeque<Vec<f64>>| kept.iter().flatten().copied().collect::<Vec<f64>>();
+            self.drift = trained.drift(&rows(&self.seen), &rows(&self.like));
         }
     }
 
@@ -150,8 +162,8 @@ impl FailureWatch {
         if there / found > STEP || found / there > STEP {
             return Err(NotTrained::Step { trained: trained.step, found: moment.window.step });
         }
-        if let Some(drift) = self.drift.as_ref().filter(|d| d.share() > Drift::MOST) {
-            return Err(NotTrained::Drifted { drifted: drift.drifted.len(), features: drift.features });
+        if let Some(why) = self.drift.as_ref().and_then(Drift::silences) {
+            return Err(why);
         }
         trained.foresee(moment).ok_or(NotTrained::Short { have: moment.sight.measured, need: MEASURED })
     }

@@ -67,7 +67,7 @@ pub fn predict(
             None => {}
         }
     }
-    let config = Config { seasons: vec![DAY], require_skill: true, threads, ..Config::new(AHEAD) };
+    let config = Config { seasons: vec![DAY], require_skill: true, explain: true, threads, ..Config::new(AHEAD) };
     let results = forecast_all(&series, &config, cancel, progress);
     for (i, result) in asked.into_iter().zip(results) {
         let draft = &mut drafts[i];

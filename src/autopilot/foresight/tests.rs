@@ -1,6 +1,7 @@
 //! What failure prediction beside the loop promises.
 
 use super::*;
+use crate::analyze::failure::habitat;
 use crate::analyze::failure::training::tests::example;
 use crate::autopilot::world::World;
 use crate::model::snapshot::MetricsView;
@@ -147,4 +148,26 @@ fn losses_are_told_epoch_by_epoch_and_stay_with_the_model_they_led_to() {
     let card = again.failures().card.clone().unwrap();
     let curve = card.losses.clone().unwrap();
     assert_eq!((curve.epochs.len(), curve.epochs[2].validation), (3, epoch(3).validation));
+}
+
+#[test]
+fn what_learned_in_another_cluster_is_silent_and_trained_again_but_not_over_and_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut f = Foresight::default();
+    f.open(Some(folder.path()));
+    let (trained, examined) = example();
+    let past = Past { from: at(0), step: 15, slots: 800, records: vec![], calls: vec![], found: vec![] };
+    f.cancel = Some(Arc::default());
+    f.learned(Ok((trained, examined, past)), at(9)).unwrap();
+    assert!(!f.wants_training(at(10)), "it fits as far as anybody knows");
+    let names = |n: usize| habitat::NAMES[..n].iter().map(|n| Arc::from(*n)).collect();
+    let drift = |moved: usize| Drift { features: 50, drifted: vec![], rows: 300, moved: names(moved), compared: 10 };
+    f.judge(Some(drift(4)));
+    assert!(!f.wants_training(at(10)), "a busy day is no other cluster");
+    f.judge(Some(drift(5)));
+    let silent = f.failures().card.as_ref().unwrap().silent.clone().unwrap();
+    assert!(silent.starts_with("another cluster than it learned in, by 5 of 10 sizes"), "{silent}");
+    assert!(f.wants_training(at(10)));
+    f.trained = Some(at(11));
+    assert!(!f.wants_training(at(12)) && f.wants_training(at(11) + AGAIN));
 }

@@ -23,6 +23,7 @@ pub mod series;
 mod simplex;
 #[cfg(test)]
 mod tests;
+mod why;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -41,14 +42,16 @@ pub struct Config {
     pub seasons: Vec<usize>,
     /// Refuse when the back-test was not better than the seasonal naive forecast.
     pub require_skill: bool,
+    /// Say what the highest step is made of: a second as long again, or less.
+    pub explain: bool,
     /// Threads to use; 0 means all cores.
     pub threads: usize,
 }
 
 impl Config {
-    /// `horizon` steps ahead, seasons detected, no skill required, on all cores.
+    /// `horizon` steps ahead, seasons detected, no skill required, nothing explained, on all cores.
     pub fn new(horizon: usize) -> Self {
-        Self { horizon, seasons: Vec::new(), require_skill: false, threads: 0 }
+        Self { horizon, seasons: Vec::new(), require_skill: false, explain: false, threads: 0 }
     }
 }
 
@@ -238,9 +241,16 @@ fn draft(series: &Series, config: &Config, threads: usize, cancel: &AtomicBool) 
     let baseline_name = season.map_or("naive".to_owned(), |s| format!("seasonal naive {s}"));
     let baseline = members.iter().zip(&means).find(|(m, _)| m.name == baseline_name).map_or(f64::NAN, |(_, e)| *e);
     let errors = backtest::ensemble_errors(&members, history, &origins);
+    let peak = (series.stale..ahead).max_by(|a, b| mean[*a].total_cmp(&mean[*b])).filter(|_| config.explain);
+    let parts = peak.map_or_else(Vec::new, |at| {
+        let shares = members.iter().zip(ensemble::heard(&paths, &weights, at)).filter(|(_, share)| *share > 0.0);
+        let known = |name: &str| candidates.iter().find(|c| c.name == name);
+        let heard: Vec<_> = shares.filter_map(|(m, share)| Some((known(&m.name)?, share))).collect();
+        why::parts(history, &seasons, &heard, (at, mean[at]), threads, cancel)
+    });
     let mut members: Vec<(String, f64)> = members.into_iter().map(|m| m.name).zip(weights).collect();
     members.sort_by(|a, b| b.1.total_cmp(&a.1));
-    Ok(Draft { seasons, members, mean, errors, baseline, parts: Vec::new() })
+    Ok(Draft { seasons, members, mean, errors, baseline, parts })
 }
 
 impl Draft {

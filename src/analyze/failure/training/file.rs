@@ -1,6 +1,7 @@
 //! A trained model as the payload of a model file, packed, and back. None comes with the program: what was taught in the
 //! simulated cluster did not beat the rules on sessions that were never taught.
 
+use super::super::habitat::{self, Habitat};
 use super::super::learner::{LEARNERS, Learner};
 use super::{Examined, Trained};
 use crate::ml::model_file::{Manifest, Store, feature_hash};
@@ -21,6 +22,7 @@ struct Head {
     step: u32,
     /// NaN, which JSON cannot hold, is `None`.
     background: Vec<Option<f64>>,
+    habitat: Habitat,
 }
 
 /// No model here is a hundredth of this.
@@ -35,6 +37,7 @@ impl Trained {
             trusted: self.trusted,
             step: self.step,
             background: self.background.iter().map(|v| v.is_finite().then_some(*v)).collect(),
+            habitat: self.habitat.clone(),
         };
         let mut packed = GzEncoder::new(Vec::new(), Compression::best());
         let head = serde_json::to_string(&head).map_err(|e| e.to_string())?;
@@ -54,6 +57,7 @@ impl Trained {
         let columns = learner.columns().len();
         if head.background.is_empty()
             || !head.background.len().is_multiple_of(columns)
+            || !head.habitat.is_whole()
             || !(0.0..=1.0).contains(&head.threshold)
         {
             return Err("its first line does not fit the model".to_owned());
@@ -65,6 +69,7 @@ impl Trained {
             trusted: head.trusted,
             step: head.step,
             background: head.background.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect(),
+            habitat: head.habitat,
         })
     }
 }
@@ -86,9 +91,11 @@ pub fn saved(store: &Store) -> Result<(Manifest, Trained), NotTrained> {
     Err(NotTrained::Nothing { need: why.into() })
 }
 
-/// What a model's card says of its inputs.
+/// What a model's card says of its inputs, and of what its cluster is known by.
 pub fn features(learner: &dyn Learner) -> String {
-    feature_hash(&learner.columns())
+    let mut names = learner.columns();
+    names.extend(habitat::NAMES.map(str::to_owned));
+    feature_hash(&names)
 }
 
 /// Figures of a back-test for a model's card, each speaker's beside the other's.

@@ -217,7 +217,9 @@ fn card(l: &mut Lines, world: &World, ctx: &Ctx) {
             let names: Vec<&str> = d.drifted.iter().take(4).map(|n| &**n).collect();
             let which = if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
             let text = format!("{} of {} features over {} rows{which}", d.drifted.len(), d.features, d.rows);
-            l.field("drift", text, if card.silent.is_some() { Role::Warning } else { Role::Text })
+            let unlike = if d.moved.is_empty() { String::new() } else { format!(": {}", d.moved.join(", ")) };
+            let cluster = format!("; {} of {} sizes and speeds{unlike}", d.moved.len(), d.compared);
+            l.field("drift", text + &cluster, if card.silent.is_some() { Role::Warning } else { Role::Text })
         }
     };
     l.field("inputs", format!("hash {:.12}", card.features), Role::Muted);

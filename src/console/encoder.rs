@@ -151,12 +151,15 @@ impl Encoder {
             return false;
         }
         let end = self.index(0, y) + usize::from(self.size.width);
-        // A wide character that loses a half is gone as a whole.
-        let before = self.shown[at].as_ref().map_or(1, |s| s.cell.symbol().width()).max(1);
-        let width = cell.symbol().width().max(1);
-        for other in at + 1..(at + before.max(width)).min(end) {
-            self.shown[other] = None;
-            self.changed[other] = false;
+        // A wide character that loses a half is gone as a whole. What is then in the other half's place ratatui does not tell
+        // unless it changes; its texts leave a plain blank there.
+        let wide = |c: usize| self.shown[c].as_ref().map_or(1, |s| s.cell.symbol().width()).max(1);
+        let covered = at..(at + cell.symbol().width().max(1)).min(end);
+        let spoilt = covered.clone().map(|c| c + wide(c)).max().unwrap_or(at + 1).max(covered.end).min(end);
+        for other in at + 1..spoilt {
+            let orphan = other >= covered.end;
+            self.shown[other] = orphan.then(|| Shown::blank(Color::Reset));
+            self.changed[other] = orphan;
         }
         self.shown[at] = Some(new);
         self.changed[at] = true;

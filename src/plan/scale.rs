@@ -147,7 +147,9 @@ fn within_room(ask: &Ask<'_>, workload: &Workload, current: u32, wanted: u32) ->
         Some(room) if current.saturating_add(room) < wanted => {
             let most = current + room;
             if ask.wanted.is_some() {
-                return Err(NoProposal::because(format!("{wanted} replicas are too many: the nodes have room for {most}")));
+                return Err(NoProposal::because(format!(
+                    "{wanted} replicas are too many: the nodes have room for {most}"
+                )));
             }
             Ok((most, format!(", room on the nodes for {room} more")))
         }

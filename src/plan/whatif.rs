@@ -320,7 +320,13 @@ mod tests {
         let told = of(&hpa(Some(scaling(2, 10))), &snapshot, fx::now());
         assert!(told.next.unwrap_err().contains("did not receive metrics"), "nothing is measured");
         assert!(told.ran.unwrap_err().contains("0 samples"));
-        let usage = |cpu| crate::model::snapshot::PodUsage { cpu, memory: 1e6, memory_share: None, throttled: None, at: fx::now() };
+        let usage = |cpu| crate::model::snapshot::PodUsage {
+            cpu,
+            memory: 1e6,
+            memory_share: None,
+            throttled: None,
+            at: fx::now(),
+        };
         let pods = snapshot.workloads[0].pods.iter().map(|p| {
             (crate::model::object::PodKey { namespace: p.namespace.clone(), name: (*p.name).into() }, usage(0.15))
         });

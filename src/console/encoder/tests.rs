@@ -11,6 +11,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use unicode_width::UnicodeWidthStr as _;
 
 /// A terminal that shows what is written to it.
 #[derive(Clone)]
@@ -40,11 +41,15 @@ fn look(screen: &vt100::Screen, x: u16, y: u16) -> Look {
     (text, cell.fgcolor(), cell.bgcolor(), [bold, dim, italic, under, inverse])
 }
 
-/// The change between two buffers, on a terminal that ratatui's own backend writes to.
-fn reference(terminal: &mut vt100::Parser, before: &Buffer, after: &Buffer) {
+/// A buffer on an empty terminal, as ratatui's own backend writes it. Not frame by frame: where a wide character covers half of
+/// another, what the terminal leaves of that one is not in ratatui's picture, and stays.
+fn reference(content: &Buffer) -> vt100::Parser {
     let mut bytes = Vec::new();
-    CrosstermBackend::new(&mut bytes).draw(before.diff(after).into_iter()).unwrap();
+    let empty = Buffer::empty(content.area);
+    CrosstermBackend::new(&mut bytes).draw(empty.diff(content).into_iter()).unwrap();
+    let mut terminal = parser(content.area.width, content.area.height);
     terminal.process(&bytes);
+    terminal
 }
 
 /// What one step of a frame does.
@@ -74,9 +79,11 @@ fn style() -> impl Strategy<Value = Style> {
 }
 
 fn stroke(width: u16, height: u16) -> impl Strategy<Value = Stroke> {
-    let text = prop_oneof!["[a-c ]{0,12}", "[ ]{1,20}", "(車|e\u{301}|x|│|⣿| ){1,8}"];
+    let text = prop_oneof!["[a-c ]{0,12}", "[ ]{1,20}", "(e\u{301}|x|│|⣿| ){1,8}"];
     prop_oneof![
         6 => (0..width, 0..height, text, style()).prop_map(|(x, y, t, s)| Stroke::Text(x, y, t, s)),
+        // In even columns: what is left of a wide character that another covers by half is not told by ratatui's diff.
+        2 => (0..width / 2, 0..height, "車{1,4}", style()).prop_map(|(x, y, t, s)| Stroke::Text(x * 2, y, t, s)),
         2 => (0..width, 0..height, 1..width, 1..height, style()).prop_map(move |(x, y, w, h, s)| {
             Stroke::Fill(Rect::new(x, y, w, h).intersection(Rect::new(0, 0, width, height)), s)
         }),
@@ -92,6 +99,14 @@ fn paint(buffer: &mut Buffer, stroke: &Stroke) {
         }
         Stroke::Fill(area, style) => buffer.set_style(*area, *style),
         Stroke::Clear => buffer.reset(),
+    }
+    // A wide character whose second half is something else has no right look: it goes.
+    let width = usize::from(buffer.area.width);
+    for at in 0..buffer.content.len() {
+        let alone = (at + 1) % width == 0 || *buffer.content[at + 1].symbol() != *Cell::EMPTY.symbol();
+        if buffer.content[at].symbol().width() > 1 && alone {
+            buffer.content[at].set_symbol(" ");
+        }
     }
     for cell in buffer.content.iter_mut().filter(|c| c.modifier.contains(Modifier::BOLD)) {
         cell.modifier.remove(Modifier::DIM);
@@ -109,14 +124,12 @@ proptest! {
         let tty = Tty(Arc::new(Mutex::new(parser(SIZE.0, SIZE.1))));
         let mut terminal = Terminal::new(Screen::new(tty.clone(), true).with_size(SIZE.0, SIZE.1)).unwrap();
         let mut content = Buffer::empty(Rect::new(0, 0, SIZE.0, SIZE.1));
-        let mut wanted = parser(SIZE.0, SIZE.1);
         for strokes in &frames {
-            let before = content.clone();
             for stroke in strokes {
                 paint(&mut content, stroke);
             }
             terminal.draw(|f| f.buffer_mut().clone_from(&content)).unwrap();
-            reference(&mut wanted, &before, &content);
+            let wanted = reference(&content);
             let shown = tty.0.lock().unwrap();
             for (x, y) in (0..SIZE.1).flat_map(|y| (0..SIZE.0).map(move |x| (x, y))) {
                 prop_assert_eq!(look(shown.screen(), x, y), look(wanted.screen(), x, y), "at {},{}", x, y);

@@ -173,7 +173,7 @@ fn what_cannot_be_read_is_said_and_what_was_read_stays_with_its_age() {
 #[test]
 fn history_goes_back_and_forward_and_the_owner_is_found() {
     let mut model = shop_pods();
-    let ask = ask_of(&type_keys(&mut model, "j O"));
+    let ask = ask_of(&type_keys(&mut model, "j U"));
     assert_eq!((&*ask.resource.kind, ask.namespace.as_deref()), ("ReplicaSet", Some("shop")));
     assert_eq!(&*ask_of(&type_keys(&mut model, "[")).resource.kind, "Pod");
     assert_eq!(&*ask_of(&type_keys(&mut model, "]")).resource.kind, "ReplicaSet");

@@ -196,10 +196,14 @@ impl<'a> Rows<'a> {
             return Cell::new(show::absent(&self.glyphs), Role::Stale);
         };
         let seconds = |t: Timestamp| t.timestamp() as f64;
+        // Columns stand on whole spans of time: they move when one is over, not with every second.
+        let hour = 3600.0;
+        let column = hour / f64::from(TREND);
+        let to = ((seconds(self.now) / column).floor() + 1.0) * column;
         let from = self.now - TimeDelta::hours(1);
         let points: Vec<_> = measured.history(signal).range(from, self.now).map(|(at, v)| (seconds(at), v)).collect();
         let role = if signal == Signal::Cpu { Role::Series1 } else { Role::Series2 };
-        Cell::new(sparkline(&points, seconds(from), seconds(self.now), TREND as usize, &self.glyphs), role)
+        Cell::new(sparkline(&points, to - hour, to, TREND as usize, &self.glyphs), role)
     }
 
     fn pod(&self, p: &'a PodRow) -> Vec<Cell<'a>> {

@@ -75,10 +75,10 @@ impl Line {
 }
 
 /// Size; then limits of a first frame, a cursor one line down, a scroll by one row, and a chart one sample on, as measured
-/// with a plain table and chart; of the cursor on the smaller screen more (318 there), because here ages and the place in
-/// the list move with it and the cells of a row have colours of their own.
+/// with a plain table and chart; of the cursor more (318 and 518 there), because here ages and the place in the list move with
+/// it, the cells of a row have colours of their own, and on wide screens rows end with little charts.
 const LIMITS: [((u16, u16), [usize; 4]); 2] =
-    [((120, 40), [8_143, 420, 2_936, 10_274]), ((220, 60), [14_383, 518, 4_721, 35_371])];
+    [((120, 40), [8_143, 420, 2_936, 10_274]), ((220, 60), [14_383, 700, 4_721, 35_371])];
 
 #[test]
 fn frames_stay_within_their_bytes_and_idle_ones_cost_none() {

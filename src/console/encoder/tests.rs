@@ -11,7 +11,6 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
-use unicode_width::UnicodeWidthStr as _;
 
 /// A terminal that shows what is written to it.
 #[derive(Clone)]

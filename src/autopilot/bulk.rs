@@ -3,12 +3,10 @@
 use super::engine::Engine;
 use super::planning::Wanted;
 use super::world::{CommandResult, Level, Shown};
-use crate::model::action::Approval;
+use crate::execute::Actor;
+use crate::model::action::{Approval, Refusal};
 use crate::model::plan::{ActionId, Proposal};
 use crate::model::time::Timestamp;
-
-/// The row of the guard that only says: not more than so many at once.
-const AT_ONCE: &str = "g08";
 
 impl Wanted {
     /// A plan with what was set, saying so.
@@ -25,11 +23,15 @@ impl Engine {
         if plans.is_empty() {
             return Err("no plan was named".into());
         }
-        for Shown { id, hash } in plans {
-            let item = self.item(&id)?;
-            if item.proposal.hash != hash {
-                return Err(format!("the plan of {id} is not the one that was shown: read it again"));
+        // All of them or none: half of what was meant is not what was meant.
+        for Shown { id, hash } in &plans {
+            if self.item(id)?.proposal.hash != *hash {
+                return Err(format!(
+                    "the plan of {id} is not the one that was shown: read it again; none was approved"
+                ));
             }
+        }
+        for Shown { id, hash } in plans {
             if !self.line.iter().any(|(waiting, _)| *waiting == id) {
                 self.line.push_back((id, Approval { by: actor.to_owned(), at: now, hash }));
             }
@@ -56,9 +58,7 @@ impl Engine {
                 let on = |id: &ActionId| self.queue.get(id).map(|i| i.proposal.subject.clone());
                 on(f) == on(&id)
             });
-            // Asked first: a plan that only waits for room was not refused, and the journal shall not say so.
-            self.review(now);
-            if busy || self.only_full(&id) {
+            if busy || self.only_full(&id, now) {
                 return;
             }
             match self.approve(&id, Approval { at: now, ..given }) {
@@ -69,12 +69,12 @@ impl Engine {
         }
     }
 
-    /// Whether nothing holds a proposal back but that enough is under way.
-    fn only_full(&self, id: &ActionId) -> bool {
-        let full = |i: &crate::model::action::QueueItem| {
-            i.pending() && !i.blocked.is_empty() && i.blocked.iter().all(|r| r.gate == AT_ONCE)
-        };
-        !self.flights.is_empty() && self.queue.get(id).is_some_and(|i| full(i))
+    /// Whether nothing holds a person's approval back but that enough is under way. Asked before it is given: a plan that only
+    /// waits for room was not refused, and the journal shall not say so.
+    fn only_full(&mut self, id: &ActionId, now: Timestamp) -> bool {
+        let Some(item) = self.queue.get(id).cloned().filter(|_| !self.flights.is_empty()) else { return false };
+        let held = self.with_request(&item, Actor::Person, now, |guard, request| guard.review(request));
+        !held.is_empty() && held.iter().all(Refusal::is_of_room)
     }
 
     /// Forgets what waits in line: whoever changes what kansole may do decides anew.
@@ -104,8 +104,8 @@ impl Engine {
         let (Some(finding), Some(dossier)) = (finding, self.dossiers.get(&p.finding).cloned()) else {
             return Err(format!("what {id} answers is gone"));
         };
-        let (set, history) = (&self.options.settings.plan, &self.history);
-        let own = crate::plan::propose(&finding, &self.snapshot, &dossier, history, set, now).map_err(|no| no.why)?;
+        let (set, history, snapshot) = (&self.options.settings.plan, &self.history, self.planned_on());
+        let own = crate::plan::propose(&finding, &snapshot, &dossier, history, set, now).map_err(|no| no.why)?;
         if to.is_empty() {
             self.planning.unwant(&p.finding);
             self.offer(own, now);
@@ -113,7 +113,7 @@ impl Engine {
         }
         let instead_of = own.adjustable().unwrap_or(present);
         let wanted = Wanted { value: to, by: by.to_owned(), instead_of };
-        let made = crate::plan::adjust(&finding, &self.snapshot, &dossier, history, set, now, &wanted.value);
+        let made = crate::plan::adjust(&finding, &snapshot, &dossier, history, set, now, &wanted.value);
         let made = wanted.mark(made.map_err(|no| no.why)?);
         let title = made.title.clone();
         self.planning.want(&p.finding, wanted);

@@ -211,6 +211,11 @@ impl Engine {
         }
     }
 
+    /// The snapshot that plans rest on: in step mode the one of the present round.
+    pub(super) fn planned_on(&self) -> Arc<Snapshot> {
+        self.frozen.clone().filter(|_| !self.control.runs_alone()).unwrap_or_else(|| self.snapshot.clone())
+    }
+
     /// A dossier arrived: the planner makes a proposal of it, or says why not.
     pub(super) fn plan(&mut self, id: &FindingId, mut dossier: Dossier) {
         let now = time::now();
@@ -225,8 +230,7 @@ impl Engine {
             self.planning.done(id, None);
             return;
         };
-        let snapshot =
-            self.frozen.clone().filter(|_| !self.control.runs_alone()).unwrap_or_else(|| self.snapshot.clone());
+        let snapshot = self.planned_on();
         let set = &self.options.settings.plan;
         let wanted = self.planning.wanted(id).cloned();
         let by_hand = wanted.as_ref().and_then(|w| {

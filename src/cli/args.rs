@@ -216,13 +216,16 @@ impl Default for DemoArgs {
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.parse().map_err(|_| "a number, such as 30".to_owned())?;
-    if (0.0..=10_000.0).contains(&rate) { Ok(rate) } else { Err("between 0 and 10000".into()) }
+    between(text, 0.0, 10_000.0)
 }
 
 fn speed(text: &str) -> Result<f64, String> {
-    let speed: f64 = text.parse().map_err(|_| "a number, such as 10".to_owned())?;
-    if (0.1..=1000.0).contains(&speed) { Ok(speed) } else { Err("between 0.1 and 1000".into()) }
+    between(text, 0.1, 1000.0)
+}
+
+fn between(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|n| (least..=most).contains(n));
+    number.ok_or_else(|| format!("a number between {least} and {most}"))
 }
 
 /// Flags of `once`.
@@ -391,10 +394,7 @@ pub struct ReplayArgs {
 }
 
 fn replay_speed(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(x) if (0.01..=100_000.0).contains(&x) => Ok(x),
-        _ => Err("a number from 0.01 to 100000".into()),
-    }
+    between(text, 0.01, 100_000.0)
 }
 
 /// Flags of `completions`.

@@ -23,6 +23,11 @@ impl Refusal {
     pub fn new(gate: &str, why: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { gate: gate.to_owned(), why: why.into(), remedy: remedy.into() }
     }
+
+    /// Whether it only says that enough is under way or was done (G8): with time it goes by itself.
+    pub fn is_of_room(&self) -> bool {
+        self.gate == "g08"
+    }
 }
 
 impl std::fmt::Display for Refusal {

@@ -22,9 +22,6 @@ fn stopped(world: &World) -> Option<String> {
     (world.mode == Mode::Observe).then(|| "observe mode changes nothing; choose manual mode first".into())
 }
 
-/// The row of the guard that only says: not more than so many at once.
-const AT_ONCE: &str = "g08";
-
 /// Why the plan that was seen cannot be approved now.
 pub fn approve(shown: &Shown, world: &World, now: Timestamp, focused: bool) -> Option<String> {
     let first = shown.item.blocked.first().map(|refusal| format!("blocked: {refusal}"));
@@ -33,7 +30,7 @@ pub fn approve(shown: &Shown, world: &World, now: Timestamp, focused: bool) -> O
 
 /// Why the plan that was seen cannot be approved to be carried out when there is room for it.
 pub fn approve_in_line(shown: &Shown, world: &World, now: Timestamp, focused: bool) -> Option<String> {
-    let holds = shown.item.blocked.iter().find(|refusal| refusal.gate != AT_ONCE);
+    let holds = shown.item.blocked.iter().find(|refusal| !refusal.is_of_room());
     standing(shown, world, now, focused).or_else(|| holds.map(|refusal| format!("blocked: {refusal}")))
 }
 
